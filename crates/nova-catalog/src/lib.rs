@@ -1,0 +1,1 @@
+//! Providers, models, prices and quirks as data; money.

@@ -1,0 +1,1 @@
+//! Local inference: an OpenAI-compatible server over a small pure-Rust engine.

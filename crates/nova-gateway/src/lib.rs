@@ -1,0 +1,1 @@
+//! HTTP in, the pipeline, the admin API, configuration and reload, telemetry.

@@ -1,0 +1,1 @@
+//! Keys and usage records; the only crate that names sqlx.

@@ -1,0 +1,1 @@
+//! Rate limits, permits and breakers; time is an argument.

@@ -1,0 +1,1 @@
+//! Which deployments to try, in what order, and why.

@@ -1,0 +1,1 @@
+//! Development only: a scripted upstream, a PostgreSQL for tests.

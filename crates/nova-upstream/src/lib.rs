@@ -1,0 +1,1 @@
+//! The only crate that opens connections to providers.

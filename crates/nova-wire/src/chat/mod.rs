@@ -1,0 +1,1 @@
+//! OpenAI Chat Completions: request, reply and stream, to and from the hub.

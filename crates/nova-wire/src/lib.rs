@@ -1,0 +1,36 @@
+//! What travels on the wire and how it is translated: bytes in, bytes out.
+//!
+//! The crate is pure. It does no IO, reads no clock and draws no randomness; ids and times that an
+//! answer needs are arguments ([`ReplyContext`]). Everything that it reads is hostile: no input may
+//! make it panic, recurse without bound, or allocate more than a small multiple of the input.
+//!
+//! Reading order:
+//!
+//! 1. [`dialect`] names the wire schemas; [`peek`] reads the few fields that the gateway acts on
+//!    without building a tree, and [`splice`] changes those fields and leaves every other byte alone.
+//! 2. [`hub`] is the one neutral form that a translation passes through, in both directions:
+//!    request, reply, and the deltas of a stream.
+//! 3. [`chat`] and [`messages`] read and write the hub, one module per dialect.
+//! 4. [`translate`] puts them together: what goes upstream, and what comes back to the client.
+//! 5. [`sse`] frames streams; [`usage`] and [`error`] read counts and failures from any provider.
+//! 6. [`quirks`] says, as data, in what a provider differs from its dialect.
+
+pub mod chat;
+pub mod dialect;
+pub mod error;
+pub mod hub;
+pub mod messages;
+pub mod peek;
+pub mod quirks;
+pub mod splice;
+pub mod sse;
+pub mod translate;
+pub mod usage;
+
+pub use dialect::Dialect;
+pub use error::{BadRequest, ErrorClass, ErrorView, UpstreamError};
+pub use hub::reply::Finish;
+pub use peek::Peek;
+pub use quirks::Quirks;
+pub use translate::{Meter, Outbound, Reply, ReplyContext, StreamRelay, Target};
+pub use usage::Usage;

@@ -1,0 +1,1 @@
+//! Anthropic Messages: request, reply and stream, to and from the hub.

@@ -1,0 +1,1 @@
+//! Changes a few fields in raw JSON and leaves every other byte alone.

@@ -1,0 +1,1 @@
+//! Frames of server-sent events: an incremental decoder and an encoder, without IO.

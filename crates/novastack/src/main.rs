@@ -1,0 +1,2 @@
+//! The `novastack` command.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Development tasks: `cargo xtask ci|tidy|gen|bench`.
+fn main() {}
