@@ -86,6 +86,17 @@ pub struct Meter {
     pub upstream_cost_usd: Option<f64>,
 }
 
+/// What an observer saw in one event of a stream that is passed through.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Whether it carries content (text, thinking, refusal, tool call).
+    pub content: bool,
+    /// The failure that it reports.
+    pub error: Option<UpstreamError>,
+    /// Whether it says that nothing follows (`[DONE]`, `message_stop`).
+    pub end: bool,
+}
+
 /// The request as the target wants it.
 ///
 /// # Errors
