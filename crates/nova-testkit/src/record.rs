@@ -96,7 +96,8 @@ async fn read_chunks(stream: &mut (impl AsyncRead + Unpin), buffer: &mut BytesMu
         let line = String::from_utf8_lossy(&buffer[..end]).into_owned();
         buffer.advance(end + 2);
         let size = line.split(';').next().unwrap_or_default().trim();
-        let size = usize::from_str_radix(size, 16).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
+        let size =
+            usize::from_str_radix(size, 16).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
         body.extend(take(stream, buffer, size).await?);
         take(stream, buffer, 2).await?;
         if size == 0 {

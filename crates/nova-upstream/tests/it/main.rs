@@ -1,0 +1,4 @@
+//! The client against upstreams on real sockets.
+
+mod pooling;
+mod support;
