@@ -1,0 +1,6 @@
+//! bench
+#[derive(clap::Args, Debug)]
+pub(crate) struct Options {}
+pub(crate) fn run(_: &Options) -> anyhow::Result<()> {
+    Ok(())
+}
