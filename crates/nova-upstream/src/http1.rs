@@ -83,8 +83,8 @@ impl Http1 {
     ) -> Option<Result<http::Response<Incoming>, Broken>> {
         self.heard.clear();
         let mut response = pin!(unconstrained(self.sender.try_send_request(request)));
-        let quiet = &mut Context::from_waker(Waker::noop());
         poll_fn(|context| {
+            let quiet = &mut Context::from_waker(Waker::noop());
             if !self.finished {
                 self.finished = Pin::new(&mut self.connection).poll(context).is_ready();
             }
