@@ -29,13 +29,11 @@ use crate::stats::OpenConnection;
 use crate::stream::{Heard, Stream};
 use crate::timer::Timer;
 
-/// The longest response head, and the most that is read at once. A head of 64 KiB is twice what any
-/// server sends by default; a buffer that long is only reached by a peer that sends faster than we
-/// pass on.
-const MAX_BUFFER: usize = 64 << 10;
+/// The longest response head: twice what any server sends by default.
+const MAX_HEAD: usize = 64 << 10;
 
-/// More response headers than any provider sends, by a factor of three.
-const MAX_HEADERS: usize = 128;
+/// The most that is read at once. Reached only by a peer that sends faster than we pass on.
+const MAX_BUFFER: usize = 64 << 10;
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -66,7 +64,7 @@ impl Http1 {
         let heard = stream.heard();
         let (sender, connection) = Builder::new()
             .max_buf_size(MAX_BUFFER)
-            .max_headers(MAX_HEADERS)
+            .max_header_size(MAX_HEAD)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| Failure::from_hyper(error, false))?;

@@ -115,12 +115,6 @@ impl Pool {
         self.start_reaper(&mut state);
     }
 
-    /// How many HTTP/1.1 connections lie idle.
-    #[cfg(test)]
-    pub(crate) fn idle(&self) -> usize {
-        self.lock().idle
-    }
-
     /// Closes what is dead or too old; `false` when nothing is left.
     fn sweep(&self, now: Instant) -> bool {
         let old = |since: Instant| now.saturating_duration_since(since) >= self.limits.idle_for;
