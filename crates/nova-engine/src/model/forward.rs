@@ -1,0 +1,216 @@
+//! One pass of the model over rows of many sequences.
+
+use super::cache::{Cache, CacheShape};
+use super::weights::{Layer, Weights};
+use super::Config;
+use crate::backend::{Activations, Attention, Isa, Pool, attend, matmul, rms_norm, swiglu};
+
+/// The next tokens of one sequence.
+#[derive(Debug)]
+pub(crate) struct Piece<'a> {
+    pub(crate) tokens: &'a [u32],
+    /// Filled up to where `tokens` start. The pass makes room and fills it further.
+    pub(crate) cache: &'a mut Cache,
+    /// Whether the logits after the last of `tokens` are wanted.
+    pub(crate) logits: bool,
+}
+
+/// A model ready to run, with the buffers that its passes share.
+#[derive(Debug)]
+pub(crate) struct Forward {
+    config: Config,
+    weights: Weights,
+    shape: CacheShape,
+    isa: Isa,
+    pool: Pool,
+    rope: Rope,
+    buffers: Buffers,
+}
+
+/// Buffers of one pass, kept so that a pass allocates next to nothing. Rows lie one after the other.
+#[derive(Debug, Default)]
+struct Buffers {
+    /// The residual stream.
+    stream: Vec<f32>,
+    normed: Vec<f32>,
+    query: Vec<f32>,
+    key: Vec<f32>,
+    value: Vec<f32>,
+    attended: Vec<f32>,
+    gate: Vec<f32>,
+    up: Vec<f32>,
+    out: Vec<f32>,
+    inputs: Activations,
+}
+
+impl Forward {
+    pub(crate) fn new(config: Config, weights: Weights, isa: Isa, pool: Pool) -> Self {
+        let shape = CacheShape::new(&config);
+        let rope = Rope::new(config.head_size, config.rope_base, config.context);
+        Self { config, weights, shape, isa, pool, rope, buffers: Buffers::default() }
+    }
+
+    pub(crate) fn shape(&self) -> &CacheShape {
+        &self.shape
+    }
+
+    /// Runs all `pieces` together. Returns one row of logits for each piece that wants them, in order.
+    pub(crate) fn run(&mut self, pieces: &mut [Piece<'_>]) -> Vec<Vec<f32>> {
+        self.embed(pieces);
+        for layer in 0..self.weights.layers.len() {
+            self.attention(layer, pieces);
+            self.feed_forward(layer);
+        }
+        for piece in &mut *pieces {
+            piece.cache.advance(piece.tokens.len());
+        }
+        self.logits(pieces)
+    }
+
+    fn embed(&mut self, pieces: &mut [Piece<'_>]) {
+        let width = self.config.width;
+        let rows: usize = pieces.iter().map(|piece| piece.tokens.len()).sum();
+        self.buffers.stream.resize(rows * width, 0.0);
+        let tokens = pieces.iter().flat_map(|piece| piece.tokens);
+        for (token, row) in tokens.zip(self.buffers.stream.chunks_exact_mut(width)) {
+            self.weights.embedding.read_row(*token as usize, row);
+        }
+        for piece in pieces {
+            piece.cache.reserve(&self.shape, piece.cache.len() + piece.tokens.len());
+        }
+    }
+
+    fn attention(&mut self, index: usize, pieces: &mut [Piece<'_>]) {
+        let (c, b, layer) = (&self.config, &mut self.buffers, &self.weights.layers[index]);
+        rms_norm(&b.stream, &layer.attention_norm, c.epsilon, &mut b.normed);
+        b.inputs.set(&b.normed, c.width);
+        let mut products = [(&layer.query, &mut b.query), (&layer.key, &mut b.key), (&layer.value, &mut b.value)];
+        matmul(self.isa, &self.pool, &b.inputs, &mut products);
+        place(c, &self.rope, &self.shape, index, b, pieces);
+
+        let units = units(c, &self.shape, index, &b.query, pieces);
+        b.attended.resize(b.query.len(), 0.0);
+        attend(self.isa, &self.pool, c.head_size, &units, &mut b.attended);
+        b.inputs.set(&b.attended, c.query_width());
+        matmul(self.isa, &self.pool, &b.inputs, &mut [(&layer.output, &mut b.out)]);
+        add(&mut b.stream, &b.out);
+    }
+
+    fn feed_forward(&mut self, index: usize) {
+        let (c, b) = (&self.config, &mut self.buffers);
+        let Layer { feed_norm, gate, up, down, .. } = &self.weights.layers[index];
+        rms_norm(&b.stream, feed_norm, c.epsilon, &mut b.normed);
+        b.inputs.set(&b.normed, c.width);
+        matmul(self.isa, &self.pool, &b.inputs, &mut [(gate, &mut b.gate), (up, &mut b.up)]);
+        swiglu(&mut b.gate, &b.up);
+        b.inputs.set(&b.gate, c.hidden);
+        matmul(self.isa, &self.pool, &b.inputs, &mut [(down, &mut b.out)]);
+        add(&mut b.stream, &b.out);
+    }
+
+    /// Logits of the last row of each piece that wants them: the largest matrix meets only rows that are sampled.
+    fn logits(&mut self, pieces: &[Piece<'_>]) -> Vec<Vec<f32>> {
+        let (c, b) = (&self.config, &mut self.buffers);
+        let mut last = Vec::new();
+        let mut row = 0;
+        for piece in pieces {
+            row += piece.tokens.len();
+            if piece.logits && !piece.tokens.is_empty() {
+                last.extend_from_slice(&b.stream[(row - 1) * c.width..row * c.width]);
+            }
+        }
+        if last.is_empty() {
+            return Vec::new();
+        }
+        rms_norm(&last, &self.weights.output_norm, c.epsilon, &mut b.normed);
+        b.inputs.set(&b.normed, c.width);
+        let head = self.weights.head.as_ref().unwrap_or(&self.weights.embedding);
+        matmul(self.isa, &self.pool, &b.inputs, &mut [(head, &mut b.out)]);
+        b.out.chunks_exact(head.width()).map(|row| row[..c.vocabulary].to_vec()).collect()
+    }
+}
+
+/// Turns queries and keys by their positions and stores keys and values in the caches.
+fn place(
+    c: &Config,
+    rope: &Rope,
+    shape: &CacheShape,
+    layer: usize,
+    b: &mut Buffers,
+    pieces: &mut [Piece<'_>],
+) {
+    let queries = b.query.chunks_exact_mut(c.query_width());
+    let keys = b.key.chunks_exact_mut(c.kv_width());
+    let mut rows = queries.zip(keys.zip(b.value.chunks_exact(c.kv_width())));
+    for piece in pieces {
+        let first = piece.cache.len();
+        let positions = first..first + piece.tokens.len();
+        for (position, (query, (key, value))) in positions.zip(rows.by_ref()) {
+            rope.turn(query, position);
+            rope.turn(key, position);
+            piece.cache.store(shape, layer, position, (key, value));
+        }
+    }
+}
+
+/// What each row and key/value head attends to.
+fn units<'a>(
+    c: &Config,
+    shape: &CacheShape,
+    layer: usize,
+    queries: &'a [f32],
+    pieces: &'a [Piece<'_>],
+) -> Vec<Attention<'a>> {
+    let group = c.query_width() / c.kv_heads;
+    let mut queries = queries.chunks_exact(group);
+    let mut units = Vec::with_capacity(queries.len());
+    for piece in pieces {
+        for row in 0..piece.tokens.len() {
+            for (head, query) in (0..c.kv_heads).zip(queries.by_ref()) {
+                let span = piece.cache.span(shape, layer, head);
+                units.push(Attention { query, span, len: piece.cache.len() + row + 1 });
+            }
+        }
+    }
+    units
+}
+
+fn add(stream: &mut [f32], out: &[f32]) {
+    for (x, y) in stream.iter_mut().zip(out) {
+        *x += y;
+    }
+}
+
+/// Rotary positions (Su et al., 2021) on neighbouring pairs, as Llama's GGUF files order them.
+#[derive(Debug)]
+struct Rope {
+    head_size: usize,
+    /// Cosine and sine for each position and pair.
+    table: Vec<(f32, f32)>,
+}
+
+impl Rope {
+    fn new(head_size: usize, base: f32, context: usize) -> Self {
+        let pairs = head_size / 2;
+        let angle = |position: usize, pair: usize| {
+            // In f64: positions in the thousands leave few correct digits of the angle otherwise.
+            position as f64 / f64::from(base).powf(2.0 * pair as f64 / head_size as f64)
+        };
+        let table = (0..context * pairs).map(|i| {
+            let (sin, cos) = angle(i / pairs, i % pairs).sin_cos();
+            (cos as f32, sin as f32)
+        });
+        Self { head_size, table: table.collect() }
+    }
+
+    fn turn(&self, heads: &mut [f32], position: usize) {
+        let pairs = self.head_size / 2;
+        let turns = &self.table[position * pairs..(position + 1) * pairs];
+        for head in heads.chunks_exact_mut(self.head_size) {
+            for (pair, (cos, sin)) in head.as_chunks_mut::<2>().0.iter_mut().zip(turns) {
+                let [x, y] = *pair;
+                *pair = [x * cos - y * sin, x * sin + y * cos];
+            }
+        }
+    }
+}
