@@ -1,1 +1,20 @@
-//! Which deployments to try, in what order, and why.
+//! Which deployments to try for a request, in what order, and why.
+//!
+//! Invariant: a plan is a pure function of the table, the facts, the health that it is told and a seed.
+//! The same four give the same plan, so every decision can be replayed and explained.
+//!
+//! Reading order: [`plan`] is the decision; [`Facts`] and [`Health`] are what it may look at; a
+//! [`Plan`] says what it decided; a [`Table`] is what the operator configured, made by a
+//! [`TableBuilder`]; `names` is how a model's name is found in any spelling.
+
+mod facts;
+mod names;
+mod plan;
+mod select;
+mod table;
+
+pub use facts::{Facts, Health};
+pub use names::fold;
+pub use plan::{Attempt, DeploymentId, Missing, NoRoute, Plan, Why};
+pub use select::plan;
+pub use table::{Candidate, ModelEntry, Table, TableBuilder, TableError};

@@ -1,0 +1,142 @@
+//! What was decided, and why.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+
+/// A deployment, by its place in the configuration's list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct DeploymentId(pub u32);
+
+impl DeploymentId {
+    /// The place as an index.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// The deployments to try, in order, and those that were left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// The model that was asked for, by its own name.
+    #[serde(serialize_with = "as_text")]
+    pub asked: Arc<str>,
+    /// What to try, first to last. Never empty, never the same deployment twice.
+    pub attempts: Vec<Attempt>,
+    /// What was considered and left out.
+    pub removed: Vec<(DeploymentId, Why)>,
+}
+
+/// One deployment to try.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Attempt {
+    /// Which one.
+    pub deployment: DeploymentId,
+    /// The model that it serves, by its own name.
+    #[serde(serialize_with = "as_text")]
+    pub model: Arc<str>,
+    /// Why it is in the plan.
+    pub why: Why,
+    /// Why it stands behind others that it would precede, where it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub demoted: Option<Why>,
+}
+
+/// Why a deployment is in a plan, where it is in it, or not in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+pub enum Why {
+    /// It serves the model that was asked for.
+    Asked,
+    /// It serves a fallback of that model.
+    Fallback,
+    /// It serves a fallback of all models.
+    DefaultFallback,
+    /// It rests after repeated failures, so it is tried last.
+    Resting,
+    /// The prompt is clearly longer than its model's context, so it is tried after those that it fits.
+    TooLong {
+        /// The context in tokens.
+        context: u64,
+    },
+    /// The caller's key may not use its model.
+    NotAllowed,
+    /// Its model cannot do what the request needs.
+    Incapable {
+        /// What it lacks.
+        missing: Missing,
+    },
+    /// The request names another provider.
+    OtherProvider,
+    /// The plan is full without it.
+    BeyondBound {
+        /// How many attempts a plan may have.
+        bound: u32,
+    },
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Asked => f.write_str("it serves the model that was asked for"),
+            Self::Fallback => f.write_str("it serves a fallback of that model"),
+            Self::DefaultFallback => f.write_str("it serves the default fallback"),
+            Self::Resting => f.write_str("it rests after repeated failures"),
+            Self::TooLong { context } => {
+                write!(f, "the prompt is longer than its context of {context} tokens")
+            }
+            Self::NotAllowed => f.write_str("the key may not use its model"),
+            Self::Incapable { missing } => write!(f, "its model cannot take {missing}"),
+            Self::OtherProvider => f.write_str("the request names another provider"),
+            Self::BeyondBound { bound } => write!(f, "a plan has at most {bound} attempts"),
+        }
+    }
+}
+
+/// What a request needs and a model lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Missing {
+    /// Images in the prompt.
+    Images,
+    /// Tool calls.
+    Tools,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Images => "images",
+            Self::Tools => "tools",
+        })
+    }
+}
+
+/// Why there is no plan.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoRoute {
+    /// No model has this name.
+    #[error("no model has this name")]
+    Unknown {
+        /// Up to three names that look like it, the likeliest first. Only models that the key may use.
+        nearest: Vec<String>,
+    },
+    /// The model is known, and nothing that is configured serves it or a fallback of it.
+    #[error("no deployment of this model is configured")]
+    NoDeployment,
+    /// The key may not use the model.
+    #[error("the key may not use this model")]
+    NotAllowed,
+    /// No deployment can do what the request needs.
+    #[error("no deployment of this model can take {missing}")]
+    Incapable {
+        /// What they lack.
+        missing: Missing,
+    },
+}
+
+fn as_text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(text)
+}

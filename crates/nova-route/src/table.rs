@@ -1,0 +1,279 @@
+//! What the operator configured, in the form that planning reads.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::names::{Names, fold};
+use crate::plan::{DeploymentId, Why};
+
+/// Attempts in a plan, unless said otherwise.
+const DEFAULT_MAX_ATTEMPTS: u32 = 8;
+/// Longer names get no suggestions: looking for some would cost more than they help.
+const LONGEST_GUESS: usize = 64;
+/// Names less alike than this are no suggestion (Jaro-Winkler, 0 to 1).
+const ALIKE: f64 = 0.80;
+
+/// Models, their names, their deployments in order, and their fallbacks. Built once, read by every
+/// request.
+#[derive(Debug)]
+pub struct Table {
+    pub(crate) names: Names,
+    pub(crate) providers: Names,
+    pub(crate) models: Vec<Model>,
+    pub(crate) max_attempts: u32,
+}
+
+/// A model in the table.
+#[derive(Debug)]
+pub(crate) struct Model {
+    pub(crate) name: Arc<str>,
+    pub(crate) images: bool,
+    pub(crate) tools: bool,
+    pub(crate) context: Option<u64>,
+    /// Deployments of equal priority stand together, the preferred group first.
+    pub(crate) groups: Vec<Vec<Place>>,
+    /// The model itself, then the models to fall back to.
+    pub(crate) chain: Vec<(u32, Why)>,
+}
+
+/// A deployment in the table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) deployment: DeploymentId,
+    pub(crate) provider: u32,
+    pub(crate) weight: u32,
+}
+
+/// Collects models and makes a [`Table`] of them.
+#[derive(Debug, Default)]
+pub struct TableBuilder {
+    models: Vec<ModelEntry>,
+    aliases: Vec<(String, String)>,
+    default_fallback: Vec<String>,
+    max_attempts: Option<u32>,
+}
+
+/// A model to add.
+#[derive(Clone, Debug, Default)]
+pub struct ModelEntry {
+    /// Its own name.
+    pub name: String,
+    /// Further names.
+    pub aliases: Vec<String>,
+    /// Whether it reads images.
+    pub images: bool,
+    /// Whether it calls tools.
+    pub tools: bool,
+    /// Its context in tokens, where known.
+    pub context: Option<u64>,
+    /// Who serves it; may be empty.
+    pub deployments: Vec<Candidate>,
+    /// The models to try when none of them answers, by any name.
+    pub fallbacks: Vec<String>,
+}
+
+/// A deployment to add.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// Which one.
+    pub id: DeploymentId,
+    /// Its provider's id, by which `provider/model` finds it.
+    pub provider: String,
+    /// Lower is tried earlier.
+    pub priority: u32,
+    /// Its share among deployments of equal priority; 0 is tried after all others of them.
+    pub weight: u32,
+}
+
+/// Why there is no table.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TableError {
+    /// Two models have the same name.
+    #[error("`{name}` names both model `{first}` and model `{second}`")]
+    Taken {
+        /// The name.
+        name: String,
+        /// The model that has it.
+        first: String,
+        /// The model that wants it.
+        second: String,
+    },
+    /// A fallback or an alias points at nothing.
+    #[error("there is no model `{name}`")]
+    Unknown {
+        /// The name.
+        name: String,
+    },
+}
+
+impl TableBuilder {
+    /// Adds a model. Its place in the order of adding is what [`Table::find`] gives.
+    pub fn model(&mut self, model: ModelEntry) -> &mut Self {
+        self.models.push(model);
+        self
+    }
+
+    /// Adds another name for a model; the name may be taken from a model's own aliases, so that an
+    /// operator can point a known name elsewhere.
+    pub fn alias(&mut self, name: impl Into<String>, model: impl Into<String>) -> &mut Self {
+        self.aliases.push((name.into(), model.into()));
+        self
+    }
+
+    /// Sets the models to try when neither the model asked for nor its own fallbacks answer.
+    pub fn default_fallback(&mut self, models: Vec<String>) -> &mut Self {
+        self.default_fallback = models;
+        self
+    }
+
+    /// Sets how many attempts a plan may have. At least 1; 8 unless said otherwise.
+    pub fn max_attempts(&mut self, bound: u32) -> &mut Self {
+        self.max_attempts = Some(bound.max(1));
+        self
+    }
+
+    /// Makes the table.
+    ///
+    /// # Errors
+    /// Where two models have the same name, or a fallback or alias points at no model.
+    pub fn build(self) -> Result<Table, TableError> {
+        let names = self.names()?;
+        let find = |name: &str| names.get(name).ok_or_else(|| TableError::Unknown { name: name.to_owned() });
+        let default_fallback =
+            self.default_fallback.iter().map(|name| find(name)).collect::<Result<Vec<_>, _>>()?;
+        let mut providers = Names::default();
+        let mut provider_count = 0;
+        let mut models = Vec::with_capacity(self.models.len());
+        for (index, entry) in (0..).zip(&self.models) {
+            let mut chain = vec![(index, Why::Asked)];
+            let own = entry.fallbacks.iter().map(|name| find(name)).collect::<Result<Vec<_>, _>>()?;
+            let own = own.into_iter().map(|model| (model, Why::Fallback));
+            for (model, why) in own.chain(default_fallback.iter().map(|&model| (model, Why::DefaultFallback)))
+            {
+                if chain.iter().all(|(seen, _)| *seen != model) {
+                    chain.push((model, why));
+                }
+            }
+            let mut provider = |id: &str| {
+                providers.add(id, provider_count).unwrap_or_else(|| {
+                    provider_count += 1;
+                    provider_count - 1
+                })
+            };
+            models.push(Model {
+                name: Arc::from(entry.name.as_str()),
+                images: entry.images,
+                tools: entry.tools,
+                context: entry.context,
+                groups: groups(&entry.deployments, &mut provider),
+                chain,
+            });
+        }
+        let max_attempts = self.max_attempts.unwrap_or(DEFAULT_MAX_ATTEMPTS);
+        Ok(Table { names, providers, models, max_attempts })
+    }
+
+    /// All names: models' own names first, then the operator's aliases, then models' aliases, so that
+    /// each kind wins over the next.
+    fn names(&self) -> Result<Names, TableError> {
+        let mut names = Names::default();
+        let taken = |name: &str, first: u32, second: &str| TableError::Taken {
+            name: name.to_owned(),
+            first: self.models.get(first as usize).map(|model| model.name.clone()).unwrap_or_default(),
+            second: second.to_owned(),
+        };
+        for (index, model) in (0..).zip(&self.models) {
+            if let Some(first) = names.add(&model.name, index) {
+                return Err(taken(&model.name, first, &model.name));
+            }
+        }
+        let mut catalogued = HashMap::new();
+        for (index, model) in (0..).zip(&self.models) {
+            for alias in &model.aliases {
+                let first = *catalogued.entry(fold(alias)).or_insert(index);
+                if first != index {
+                    return Err(taken(alias, first, &model.name));
+                }
+            }
+        }
+        for (alias, model) in &self.aliases {
+            let index = names.get(model).or_else(|| catalogued.get(&fold(model)).copied());
+            let index = index.ok_or_else(|| TableError::Unknown { name: model.clone() })?;
+            if let Some(first) = names.add(alias, index)
+                && first != index
+            {
+                return Err(taken(alias, first, model));
+            }
+        }
+        for (alias, index) in catalogued {
+            names.add(&alias, index);
+        }
+        Ok(names)
+    }
+}
+
+fn groups(deployments: &[Candidate], provider: &mut impl FnMut(&str) -> u32) -> Vec<Vec<Place>> {
+    let mut sorted: Vec<&Candidate> = deployments.iter().collect();
+    sorted.sort_by_key(|candidate| candidate.priority);
+    sorted
+        .chunk_by(|one, other| one.priority == other.priority)
+        .map(|group| {
+            group
+                .iter()
+                .map(|candidate| Place {
+                    deployment: candidate.id,
+                    provider: provider(&candidate.provider),
+                    weight: candidate.weight,
+                })
+                .collect()
+        })
+        .collect()
+}
+
+impl Table {
+    /// The model of this name, in any spelling and also as `provider/model`: its place in the order in
+    /// which models were added.
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.resolve(name).map(|(model, _)| model as usize)
+    }
+
+    /// A model's own name, by its place.
+    pub fn name(&self, model: usize) -> Option<&str> {
+        self.models.get(model).map(|model| &*model.name)
+    }
+
+    /// Up to `count` models whose names look like `name` and that `allowed` lets through, the likeliest
+    /// first, by their own names.
+    pub fn nearest(&self, name: &str, count: usize, allowed: impl Fn(usize) -> bool) -> Vec<String> {
+        if name.len() > LONGEST_GUESS {
+            return Vec::new();
+        }
+        let folded = fold(name);
+        let mut best: HashMap<u32, f64> = HashMap::new();
+        for (known, index) in self.names.iter() {
+            let likeness = strsim::jaro_winkler(&folded, known);
+            if likeness >= ALIKE && allowed(index as usize) {
+                let best = best.entry(index).or_insert(likeness);
+                *best = best.max(likeness);
+            }
+        }
+        let mut ranked: Vec<(u32, f64)> = best.into_iter().collect();
+        ranked.sort_by(|one, other| other.1.total_cmp(&one.1).then(one.0.cmp(&other.0)));
+        ranked
+            .into_iter()
+            .take(count)
+            .filter_map(|(index, _)| self.name(index as usize))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// The model of this name, and the provider that the name demands.
+    pub(crate) fn resolve(&self, name: &str) -> Option<(u32, Option<u32>)> {
+        if let Some(model) = self.names.get(name) {
+            return Some((model, None));
+        }
+        let (provider, model) = name.split_once('/')?;
+        let provider = self.providers.get(provider)?;
+        Some((self.names.get(model)?, Some(provider)))
+    }
+}
