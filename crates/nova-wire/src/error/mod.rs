@@ -2,12 +2,28 @@
 //!
 //! A provider's status is no class by itself (xAI answers 400 to a bad key, MiniMax 200 to an empty
 //! balance), so [`classify`] looks at status, type, code and words together.
+//!
+//! Reading order: `envelope` finds the words in any provider's error body, `rules` is the table that
+//! maps them to a class, `classify` puts both together, `delay` reads how long to wait, `words` keeps
+//! secrets and length in bounds, and `render` writes errors in a client's dialect.
+//!
+//! Invariant: nothing that looks like a key survives into [`UpstreamError::message`].
 
 use std::fmt;
 
-use bytes::Bytes;
+mod classify;
+mod delay;
+mod envelope;
+mod render;
+mod rules;
+#[cfg(test)]
+mod tests;
+mod words;
 
-use crate::dialect::Dialect;
+pub use classify::{classify, in_success};
+pub use delay::duration_ms;
+pub use render::{body, event};
+pub use words::context_message;
 
 /// The longest message of a provider that is kept, in bytes.
 pub const MAX_MESSAGE: usize = 2048;
@@ -108,34 +124,4 @@ pub struct ErrorView<'a> {
     pub param: Option<&'a str>,
     /// The id of the request, as in the response headers.
     pub request_id: &'a str,
-}
-
-/// What kind of failure an answer of a provider is.
-///
-/// `header` looks a response header up by its lower-case name; `body` may be cut at any length.
-pub fn classify<'h>(
-    upstream: Dialect,
-    status: u16,
-    header: impl Fn(&str) -> Option<&'h str>,
-    body: &[u8],
-) -> UpstreamError {
-    let _ = (upstream, header);
-    UpstreamError {
-        class: ErrorClass::Server,
-        status,
-        message: String::from_utf8_lossy(body).into_owned(),
-        code: None,
-        retry_after_ms: None,
-    }
-}
-
-/// The error as a response body in the client's dialect.
-pub fn body(client: Dialect, view: &ErrorView<'_>) -> Vec<u8> {
-    let _ = (client, view);
-    Vec::new()
-}
-
-/// The error as the last event of a stream in the client's dialect.
-pub fn event(client: Dialect, view: &ErrorView<'_>) -> Bytes {
-    Bytes::from(body(client, view))
 }
