@@ -1,0 +1,26 @@
+//! Every failure of a provider has a class and a short message, and can be shown in every dialect.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use nova_wire::{ErrorView, error};
+use serde_json::Value;
+
+fuzz_target!(|input: (u16, &str, &[u8])| {
+    let (status, retry_after, message) = input;
+    let Some((client, upstream, body)) = nova_fuzz::dialects(message) else { return };
+    let status = 400 + status % 200;
+    let header = |name: &str| (name == "retry-after").then_some(retry_after);
+    let failure = error::classify(upstream, status, header, body);
+    assert!(failure.message.len() <= 2_048, "the provider's words are bounded");
+    let view = ErrorView {
+        status,
+        openai_type: "api_error",
+        openai_code: failure.code.as_deref(),
+        anthropic_type: "api_error",
+        message: &failure.message,
+        param: None,
+        request_id: "req_0",
+    };
+    let _: Value = serde_json::from_slice(&error::body(client, &view)).expect("an error body is JSON");
+    assert!(error::event(client, &view).ends_with(b"\n\n"), "an error event is a whole event");
+});
