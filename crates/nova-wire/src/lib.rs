@@ -22,6 +22,7 @@ pub mod hub;
 pub mod messages;
 pub mod peek;
 pub mod quirks;
+mod scan;
 pub mod splice;
 pub mod sse;
 pub mod translate;

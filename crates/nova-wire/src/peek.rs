@@ -1,9 +1,16 @@
-//! The few fields that the gateway acts on, read without building a tree.
+//! The few fields that the gateway acts on, read in one pass without building a tree.
+//!
+//! Invariant: a body that is accepted here is JSON that every later reader accepts too, and no field
+//! that the gateway acts on stands in it twice, so that gateway and provider cannot read two things.
 
 use std::ops::Range;
 
 use crate::dialect::Dialect;
 use crate::error::BadRequest;
+use crate::scan::{Fault, Kind, Scan, Scanner, Tally};
+
+#[cfg(test)]
+pub(crate) mod tests;
 
 /// What the gateway needs to know of a request before it chooses where to send it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -16,6 +23,8 @@ pub struct Peek {
     pub stream: bool,
     /// Whether a streamed chat answer shall report usage.
     pub include_usage: bool,
+    /// Where the value of `stream_options` stands, if there is one.
+    pub stream_options_span: Option<Range<usize>>,
     /// The most tokens that the answer may have.
     pub max_tokens: Option<u64>,
     /// How many messages there are.
@@ -39,7 +48,275 @@ impl Peek {
     /// Malformed JSON, a missing or mistyped `model`, `messages` or `stream`, a duplicate of a field
     /// that the gateway acts on, or nesting deeper than the bound.
     pub fn read(dialect: Dialect, body: &[u8]) -> Result<Self, BadRequest> {
-        let _ = (dialect, body);
-        Ok(Self::default())
+        Ok(Pass::read(dialect, body)?)
     }
+}
+
+/// What each message costs beside its text: role and separators.
+const MESSAGE_TOKENS: u64 = 4;
+
+/// The fields that may stand only once, as bits.
+const ONCE: [&str; 9] = [
+    "model",
+    "stream",
+    "messages",
+    "input",
+    "stream_options",
+    "max_tokens",
+    "max_completion_tokens",
+    "max_output_tokens",
+    "tools",
+];
+
+/// The state of one reading.
+struct Pass {
+    dialect: Dialect,
+    peek: Peek,
+    seen: u16,
+}
+
+impl Pass {
+    fn read(dialect: Dialect, body: &[u8]) -> Scan<Peek> {
+        let mut scan = Scanner::new(body)?;
+        if scan.kind()? != Kind::Object {
+            return Err(Fault::new("invalid_type", "must be a JSON object"));
+        }
+        let mut pass = Self { dialect, peek: Peek::default(), seen: 0 };
+        scan.tally = Some(Tally::default());
+        scan.object(|scan, key, _| pass.field(scan, key))?;
+        scan.end()?;
+        pass.require("model")?;
+        pass.require(if dialect == Dialect::Responses { "input" } else { "messages" })?;
+        let tokens = scan.tally.map_or(0, |tally| tally.tokens());
+        pass.peek.prompt_estimate = tokens + u64::from(pass.peek.messages) * MESSAGE_TOKENS;
+        Ok(pass.peek)
+    }
+
+    fn require(&self, name: &str) -> Scan<()> {
+        let found = ONCE.iter().position(|known| *known == name);
+        if found.is_some_and(|bit| self.seen & (1 << bit) != 0) {
+            return Ok(());
+        }
+        Err(Fault::new("missing_field", "is missing").in_field(name))
+    }
+
+    fn field(&mut self, scan: &mut Scanner<'_>, key: &str) -> Scan<()> {
+        if let Some(bit) = ONCE.iter().position(|known| *known == key) {
+            if self.seen & (1 << bit) != 0 {
+                return Err(Fault::new("duplicate_field", "stands twice in the body"));
+            }
+            self.seen |= 1 << bit;
+        }
+        let nothing = scan.kind()? == Kind::Null;
+        if key == "stream_options" && nothing {
+            self.peek.stream_options_span = Some(scan.skip()?);
+            return Ok(());
+        }
+        match key {
+            "model" => self.model(scan),
+            "messages" => self.messages(scan),
+            "input" if self.dialect == Dialect::Responses => self.input(scan),
+            "stream" if !nothing => {
+                self.peek.stream = boolean(scan)?;
+                Ok(())
+            }
+            "stream_options" if !nothing => self.stream_options(scan),
+            "max_tokens" | "max_completion_tokens" | "max_output_tokens" if !nothing => {
+                let count = count(scan)?;
+                self.peek.max_tokens = Some(self.peek.max_tokens.map_or(count, |other| other.min(count)));
+                Ok(())
+            }
+            "tools" | "functions" if !nothing => {
+                want(scan, Kind::Array)?;
+                let tools = scan.array(|scan, _| scan.skip().map(drop))?;
+                self.peek.has_tools |= tools > 0;
+                Ok(())
+            }
+            _ if nothing => scan.skip().map(drop),
+            _ => self.hint(scan, key),
+        }
+    }
+
+    fn model(&mut self, scan: &mut Scanner<'_>) -> Scan<()> {
+        want(scan, Kind::String)?;
+        let start = scan.at();
+        let raw = scan.string()?;
+        let model = raw.decode().ok_or_else(|| Fault::new("invalid_value", "is no text"))?;
+        if model.is_empty() {
+            return Err(Fault::new("invalid_value", "must not be empty"));
+        }
+        self.peek.model = model.into_owned();
+        self.peek.model_span = start..scan.at();
+        Ok(())
+    }
+
+    fn stream_options(&mut self, scan: &mut Scanner<'_>) -> Scan<()> {
+        want(scan, Kind::Object)?;
+        let start = scan.at();
+        let include = &mut self.peek.include_usage;
+        scan.object(|scan, key, _| {
+            if key == "include_usage" && scan.kind()? != Kind::Null {
+                *include = boolean(scan)?;
+                return Ok(());
+            }
+            scan.skip().map(drop)
+        })?;
+        self.peek.stream_options_span = Some(start..scan.at());
+        Ok(())
+    }
+
+    fn input(&mut self, scan: &mut Scanner<'_>) -> Scan<()> {
+        if scan.kind()? == Kind::String {
+            self.peek.messages = 1;
+            return scan.string().map(drop);
+        }
+        want(scan, Kind::Array)?;
+        let count = scan.array(|scan, _| {
+            want(scan, Kind::Object)?;
+            scan.object(|scan, key, _| match key {
+                "content" | "output" => self.content(scan),
+                _ => scan.skip().map(drop),
+            })
+            .map(drop)
+        })?;
+        self.counted(count)
+    }
+
+    fn messages(&mut self, scan: &mut Scanner<'_>) -> Scan<()> {
+        want(scan, Kind::Array)?;
+        let count = scan.array(|scan, _| self.message(scan))?;
+        self.counted(count)
+    }
+
+    fn counted(&mut self, count: usize) -> Scan<()> {
+        if count == 0 {
+            return Err(Fault::new("invalid_value", "must not be empty"));
+        }
+        self.peek.messages = u32::try_from(count).unwrap_or(u32::MAX);
+        Ok(())
+    }
+
+    fn message(&mut self, scan: &mut Scanner<'_>) -> Scan<()> {
+        want(scan, Kind::Object)?;
+        let mut role = false;
+        scan.object(|scan, key, _| match key {
+            "role" => {
+                role = true;
+                want(scan, Kind::String)?;
+                scan.string().map(drop)
+            }
+            "content" => self.content(scan),
+            _ => scan.skip().map(drop),
+        })?;
+        if role { Ok(()) } else { Err(Fault::new("missing_field", "is missing").in_field("role")) }
+    }
+
+    /// Content: text, nothing, or parts, of which a tool's result has its own content.
+    fn content(&mut self, scan: &mut Scanner<'_>) -> Scan<()> {
+        match scan.kind()? {
+            Kind::Array => scan.array(|scan, _| self.part(scan)).map(drop),
+            Kind::String | Kind::Null => scan.skip().map(drop),
+            // A Responses item or a search result may have other content, which only its reader knows.
+            Kind::Object if self.dialect != Dialect::Chat => scan.skip().map(drop),
+            kind => Err(mistyped(kind, "a string or an array")),
+        }
+    }
+
+    fn part(&mut self, scan: &mut Scanner<'_>) -> Scan<()> {
+        if scan.kind()? == Kind::String {
+            return scan.string().map(drop);
+        }
+        want(scan, Kind::Object)?;
+        let mut typed = false;
+        scan.object(|scan, key, _| match key {
+            "type" => {
+                typed = true;
+                want(scan, Kind::String)?;
+                let kind = scan.string()?.decode().unwrap_or_default();
+                self.peek.has_images |= matches!(&*kind, "image" | "image_url" | "input_image");
+                Ok(())
+            }
+            "content" if self.dialect != Dialect::Chat => self.content(scan),
+            _ => scan.skip().map(drop),
+        })?;
+        if typed { Ok(()) } else { Err(Fault::new("missing_field", "is missing").in_field("type")) }
+    }
+
+    /// Fields that are only hints for routing: any shape is let through, for the provider to judge.
+    fn hint(&mut self, scan: &mut Scanner<'_>, key: &str) -> Scan<()> {
+        match (key, scan.kind()?) {
+            ("reasoning_effort", Kind::String) => {
+                self.peek.wants_thinking |= scan.string()?.raw != b"none";
+                Ok(())
+            }
+            ("thinking", Kind::Object) => {
+                let thinking = word_in(scan, "type")?;
+                self.peek.wants_thinking |= thinking.is_some_and(|word| word != "disabled");
+                Ok(())
+            }
+            ("enable_thinking", Kind::Bool) => {
+                self.peek.wants_thinking |= boolean(scan)?;
+                Ok(())
+            }
+            ("reasoning", Kind::Object) => {
+                self.peek.wants_thinking |= word_in(scan, "effort")?.as_deref() != Some("none");
+                Ok(())
+            }
+            ("response_format", Kind::Object) => {
+                self.peek.has_schema |= word_in(scan, "type")?.is_some_and(|word| word != "text");
+                Ok(())
+            }
+            ("output_format", Kind::Object) => {
+                self.peek.has_schema = true;
+                scan.skip().map(drop)
+            }
+            ("output_config" | "text", Kind::Object) => {
+                let found = &mut self.peek.has_schema;
+                scan.object(|scan, key, _| {
+                    *found |= key == "format" && scan.kind()? == Kind::Object;
+                    scan.skip().map(drop)
+                })
+                .map(drop)
+            }
+            _ => scan.skip().map(drop),
+        }
+    }
+}
+
+/// The text of one field of an object.
+fn word_in(scan: &mut Scanner<'_>, name: &str) -> Scan<Option<String>> {
+    let mut word = None;
+    scan.object(|scan, key, _| {
+        if key == name && scan.kind()? == Kind::String {
+            word = scan.string()?.decode().map(std::borrow::Cow::into_owned);
+            return Ok(());
+        }
+        scan.skip().map(drop)
+    })?;
+    Ok(word)
+}
+
+fn boolean(scan: &mut Scanner<'_>) -> Scan<bool> {
+    want(scan, Kind::Bool)?;
+    // `true` has four letters, `false` five.
+    Ok(scan.skip()?.len() == 4)
+}
+
+fn count(scan: &mut Scanner<'_>) -> Scan<u64> {
+    want(scan, Kind::Number)?;
+    let number = scan.number_text()?;
+    number
+        .parse()
+        .ok()
+        .filter(|count| *count > 0)
+        .ok_or_else(|| Fault::new("invalid_value", "must be a whole number above zero"))
+}
+
+fn want(scan: &mut Scanner<'_>, wanted: Kind) -> Scan<()> {
+    let kind = scan.kind()?;
+    if kind == wanted { Ok(()) } else { Err(mistyped(kind, wanted.as_str())) }
+}
+
+fn mistyped(found: Kind, wanted: &str) -> Box<Fault> {
+    Fault::new("invalid_type", format!("must be {wanted}, not {}", found.as_str()))
 }

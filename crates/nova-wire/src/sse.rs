@@ -70,6 +70,8 @@ pub struct Decoder {
     joined: Vec<u8>,
     /// Whether anything was taken yet: only the very first line may start with a byte order mark.
     begun: bool,
+    /// Whether the block is a JSON body and no stream.
+    bare: bool,
 }
 
 impl Decoder {
@@ -112,11 +114,15 @@ impl Decoder {
         if !std::mem::replace(&mut self.begun, true) && self.block.starts_with(b"\xEF\xBB\xBF") {
             lines.at += 3;
         }
-        let fields = read_fields(&mut lines, &mut self.joined);
+        let fields = if std::mem::take(&mut self.bare) {
+            lines.at = self.block.len();
+            Fields { name: None, data: Data::InBlock(start..lines.at) }
+        } else {
+            read_fields(&mut lines, &mut self.joined)
+        };
         self.at = lines.at;
         let span = start..self.at;
-        let Self { block, joined, .. } = self;
-        Some(fields.event(block, joined, span))
+        Some(fields.event(&self.block, &self.joined, span))
     }
 
     /// The bytes that the events since the last push lie in.
@@ -128,24 +134,10 @@ impl Decoder {
     ///
     /// Some providers end so after `data: [DONE]`, and an answer that is no stream at all (a bare JSON
     /// body, such as MiniMax sends with an error inside a success) is given as one event as well.
-    pub fn finish(&mut self) -> Option<Event<'_>> {
-        let rest = self.tail.split().freeze();
-        if rest.is_empty() {
-            return None;
-        }
-        self.block = rest;
+    pub fn finish(&mut self) {
+        self.block = self.tail.split().freeze();
         self.at = 0;
-        let body = self.block.trim_ascii();
-        if body.first().is_some_and(|byte| matches!(byte, b'{' | b'[')) {
-            self.at = self.block.len();
-            return Some(Event {
-                name: None,
-                data: self.block.trim_ascii(),
-                raw: &self.block,
-                span: 0..self.block.len(),
-            });
-        }
-        self.next_event()
+        self.bare = matches!(self.block.trim_ascii_start(), [b'{' | b'[', ..]);
     }
 }
 

@@ -95,6 +95,10 @@ pub struct Seen {
     pub error: Option<UpstreamError>,
     /// Whether it says that nothing follows (`[DONE]`, `message_stop`).
     pub end: bool,
+    /// Whether it holds nothing but token counts, which a client that did not ask must not see.
+    pub usage_only: bool,
+    /// Whether it cannot be read; it is not passed on, and was counted in [`Meter::bad_events`].
+    pub bad: bool,
 }
 
 /// The request as the target wants it.

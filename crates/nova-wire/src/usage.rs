@@ -5,6 +5,12 @@
 //! dialect resolve that once; everything behind them sees this type.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::quirks::Quirks;
+
+#[cfg(test)]
+mod tests;
 
 /// The tokens of one answer. Every token is counted in exactly one of the first four fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -53,6 +59,83 @@ impl Usage {
     pub const fn total(&self) -> u64 {
         self.prompt().saturating_add(self.output)
     }
+}
+
+/// The tokens in a chat answer's `usage`; `None` where it counts nothing, as in a `usage: null`.
+///
+/// Prompt counts include what was cached, under any of the names in use (OpenAI, DeepSeek, DashScope,
+/// Moonshot, Mistral, OpenRouter). xAI leaves reasoning out of `completion_tokens`; that is seen from
+/// the total where the quirks do not say.
+pub fn from_chat(usage: &Value, quirks: &Quirks) -> Option<Usage> {
+    let prompt = number(usage, &["prompt_tokens", "input_tokens"]);
+    let completion = number(usage, &["completion_tokens", "output_tokens"]);
+    if prompt.is_none() && completion.is_none() {
+        return None;
+    }
+    let (prompt, completion) = (prompt.unwrap_or(0), completion.unwrap_or(0));
+    let none = Value::Null;
+    let details = usage.get("prompt_tokens_details").unwrap_or(&none);
+    let read = number(details, &["cached_tokens"]).or_else(|| number(usage, CACHE_READ)).unwrap_or(0);
+    let written = number(details, CACHE_WRITE).or_else(|| number(usage, CACHE_WRITE)).unwrap_or(0);
+    let reasoning = usage
+        .get("completion_tokens_details")
+        .and_then(|details| number(details, &["reasoning_tokens"]))
+        .or_else(|| number(usage, &["reasoning_tokens"]))
+        .unwrap_or(0);
+    let outside = quirks.reasoning_outside_output.unwrap_or_else(|| {
+        let all = prompt.saturating_add(completion).saturating_add(reasoning);
+        reasoning > 0 && number(usage, &["total_tokens"]) == Some(all)
+    });
+    let output = if outside { completion.saturating_add(reasoning) } else { completion };
+    Some(Usage::from_inclusive(prompt, read, written, output, reasoning))
+}
+
+/// The tokens in a Messages `usage`, over `before` (what an earlier event of the same answer said).
+///
+/// Input counts exclude the cache. A later event replaces what it names and leaves the rest: Kimi's and
+/// DashScope's first event counts the cache into the input, and only the last one has the right split.
+pub fn from_messages(usage: &Value, before: Option<Usage>) -> Option<Usage> {
+    let fields = ["input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"];
+    if fields.iter().all(|field| number(usage, &[field]).is_none()) {
+        return before;
+    }
+    let old = before.unwrap_or_default();
+    let output = number(usage, &["output_tokens"]).unwrap_or(old.output);
+    let reasoning = usage
+        .get("output_tokens_details")
+        .and_then(|details| number(details, &["thinking_tokens", "reasoning_tokens"]))
+        .unwrap_or(old.reasoning);
+    Some(Usage {
+        input: number(usage, &["input_tokens"]).unwrap_or(old.input),
+        cache_read: number(usage, &["cache_read_input_tokens"]).unwrap_or(old.cache_read),
+        cache_write: number(usage, &["cache_creation_input_tokens"]).unwrap_or(old.cache_write),
+        output,
+        reasoning: min(reasoning, output),
+    })
+}
+
+/// What the provider says that the answer cost, in US dollars (OpenRouter's `cost`, Perplexity's
+/// `cost.total_cost`, xAI's `cost_in_usd_ticks` of 10⁻¹⁰ dollars).
+pub fn cost_usd(usage: &Value) -> Option<f64> {
+    let cost = usage.get("cost");
+    cost.and_then(Value::as_f64)
+        .or_else(|| cost?.get("total_cost")?.as_f64())
+        .or_else(|| Some(usage.get("cost_in_usd_ticks")?.as_f64()? / 1e10))
+        .filter(|cost| cost.is_finite() && *cost >= 0.0)
+}
+
+const CACHE_READ: &[&str] =
+    &["prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens", "cache_read_input_tokens"];
+const CACHE_WRITE: &[&str] =
+    &["cache_creation_input_tokens", "cache_write_tokens", "cache_creation_tokens"];
+
+/// The first of these fields that holds a count.
+fn number(value: &Value, names: &[&str]) -> Option<u64> {
+    names.iter().find_map(|name| {
+        let number = value.get(name)?;
+        // Some servers count in floats. The cast saturates, and negative becomes zero.
+        number.as_u64().or_else(|| number.as_f64().map(|float| float as u64))
+    })
 }
 
 const fn min(a: u64, b: u64) -> u64 {

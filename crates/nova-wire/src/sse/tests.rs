@@ -30,7 +30,8 @@ fn decode(pieces: &[&[u8]]) -> Vec<Owned> {
             take(&event, &mut events, &mut raw);
         }
     }
-    if let Some(event) = decoder.finish() {
+    decoder.finish();
+    while let Some(event) = decoder.next_event() {
         take(&event, &mut events, &mut raw);
     }
     assert_eq!(raw, pieces.concat(), "raw bytes are kept");
@@ -66,7 +67,8 @@ fn oddities_of_providers_are_read() {
     check("data: a\ndata:  b\ndata\nid: 7\nretry: 3\n\n", &[(None, "a\n b\n")]);
     check("data: 1\n\ndata: [DONE]", &[(None, "1"), (None, "[DONE]")]);
     check("event: x\nevent: y\ndata: 1\n\n", &[(Some("y"), "1")]);
-    check("{\"base_resp\": {\"status_code\": 1008}}\n", &[(None, "{\"base_resp\": {\"status_code\": 1008}}")]);
+    check("{\"base_resp\": {\"status_code\": 1008}}\n", &[(None, "{\"base_resp\": {\"status_code\": 1008}}\n")]);
+    check("\u{feff}\ndata:1", &[(None, "1")]);
     check("database: no\ndatum\n\n", &[]);
     check("", &[]);
 }
