@@ -1,13 +1,30 @@
 //! What goes upstream, and what comes back: the crate's front door.
+//!
+//! Two ways lead through it. Where client and upstream speak one dialect, bytes are passed on and only
+//! looked at ([`passthrough`]); where they differ, or the upstream strays so far that its quirks ask for
+//! it, everything goes through the hub ([`hubway`]). [`StreamRelay`] is either of them for a stream.
+//!
+//! Invariants of a stream, whichever way: nothing is given out before the first content, so that until
+//! then another upstream can be tried; an answer that was cut is never ended as if it were whole; and
+//! after a failure nothing of the upstream's is given out any more.
+
+mod hubway;
+mod passthrough;
+mod relay;
+
+pub use relay::StreamRelay;
 
 use bytes::Bytes;
 
 use crate::dialect::Dialect;
-use crate::error::{BadRequest, ErrorView, UpstreamError};
+use crate::error::{BadRequest, UpstreamError};
 use crate::hub::reply::Finish;
 use crate::peek::Peek;
 use crate::quirks::Quirks;
 use crate::usage::Usage;
+
+#[cfg(test)]
+mod tests;
 
 /// Where a request goes.
 #[derive(Clone, Copy, Debug)]
@@ -111,8 +128,11 @@ pub fn request(
     peek: &Peek,
     target: &Target<'_>,
 ) -> Result<Outbound, BadRequest> {
-    let _ = (client, peek, target);
-    Ok(Outbound { body: body.to_vec(), dropped: Vec::new(), hub: false })
+    if through_hub(client, target.dialect, target.quirks) {
+        hubway::request(client, body, target)
+    } else {
+        passthrough::request(client, body, peek, target)
+    }
 }
 
 /// A whole answer (status 2xx) as the client wants it.
@@ -120,55 +140,18 @@ pub fn request(
 /// # Errors
 /// Where the provider reports a failure inside a success, or the body cannot be read.
 pub fn reply(ctx: &ReplyContext, body: &[u8]) -> Result<Reply, UpstreamError> {
-    let _ = ctx;
-    Ok(Reply { body: body.to_vec(), meter: Meter::default() })
+    if ctx.hub { hubway::reply(ctx, body) } else { passthrough::reply(ctx, body) }
 }
 
-/// Brings a stream back, piece by piece.
-#[derive(Debug)]
-pub struct StreamRelay {
-    meter: Meter,
-    error: Option<UpstreamError>,
+/// What keeps a silent stream alive in the client's dialect: a comment for the OpenAI dialects, whose
+/// SDKs skip it, and an event for Messages, whose SDKs expect one.
+pub fn keep_alive(client: Dialect) -> Bytes {
+    match client {
+        Dialect::Chat | Dialect::Responses => Bytes::from_static(b": keep-alive\n\n"),
+        Dialect::Messages => Bytes::from_static(b"event: ping\ndata: {\"type\":\"ping\"}\n\n"),
+    }
 }
 
-impl StreamRelay {
-    /// A relay at the beginning of an answer.
-    pub fn new(ctx: ReplyContext) -> Self {
-        let _ = ctx;
-        Self { meter: Meter::default(), error: None }
-    }
-
-    /// Takes bytes from the upstream and appends what the client gets.
-    ///
-    /// Nothing is appended before the first content: until [`Meter::content_started`] the gateway may
-    /// still drop this relay and try elsewhere.
-    pub fn push(&mut self, bytes: &Bytes, out: &mut Vec<Bytes>) {
-        out.push(bytes.clone());
-    }
-
-    /// The upstream's body ended: appends the client's ending, or sets [`Self::error`] to a
-    /// [`crate::ErrorClass::Cut`] when the answer was not finished.
-    pub fn finish(&mut self, out: &mut Vec<Bytes>) {
-        let _ = out;
-    }
-
-    /// Ends the client's stream with an error event of its dialect.
-    pub fn fail(&mut self, view: &ErrorView<'_>, out: &mut Vec<Bytes>) {
-        let _ = (view, out);
-    }
-
-    /// What keeps a silent stream alive in the client's dialect.
-    pub fn keep_alive(&self) -> Bytes {
-        Bytes::from_static(b": keep-alive\n\n")
-    }
-
-    /// What was counted so far.
-    pub const fn meter(&self) -> &Meter {
-        &self.meter
-    }
-
-    /// The failure that the upstream reported inside the stream, or its early end.
-    pub const fn error(&self) -> Option<&UpstreamError> {
-        self.error.as_ref()
-    }
+fn through_hub(client: Dialect, upstream: Dialect, quirks: &Quirks) -> bool {
+    client != upstream || quirks.normalise == Some(true)
 }

@@ -1,0 +1,5 @@
+//! Chat streams: `chat.completion.chunk` events, read leniently and written strictly.
+
+mod observer;
+
+pub use observer::Observer;

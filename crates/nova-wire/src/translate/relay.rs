@@ -1,0 +1,88 @@
+//! Brings a stream back, piece by piece.
+
+use bytes::Bytes;
+
+use super::{Meter, ReplyContext, hubway, keep_alive, passthrough};
+use crate::dialect::Dialect;
+use crate::error::{self, ErrorView, UpstreamError};
+
+/// Brings a stream back, piece by piece.
+#[derive(Debug)]
+pub struct StreamRelay {
+    client: Dialect,
+    way: Way,
+    meter: Meter,
+    error: Option<UpstreamError>,
+    /// Whether the client's stream has its end.
+    closed: bool,
+}
+
+#[derive(Debug)]
+enum Way {
+    Pass(passthrough::Relay),
+    Hub(Box<hubway::Relay>),
+}
+
+impl StreamRelay {
+    /// A relay at the beginning of an answer.
+    pub fn new(ctx: ReplyContext) -> Self {
+        let client = ctx.client;
+        let way = if ctx.hub {
+            Way::Hub(Box::new(hubway::Relay::new(&ctx)))
+        } else {
+            Way::Pass(passthrough::Relay::new(&ctx))
+        };
+        Self { client, way, meter: Meter::default(), error: None, closed: false }
+    }
+
+    /// Takes bytes from the upstream and appends what the client gets.
+    ///
+    /// Nothing is appended before the first content: until [`Meter::content_started`] the gateway may
+    /// still drop this relay and try elsewhere.
+    pub fn push(&mut self, bytes: &Bytes, out: &mut Vec<Bytes>) {
+        if self.closed || self.error.is_some() {
+            return;
+        }
+        let done = match &mut self.way {
+            Way::Pass(relay) => relay.push(bytes, &mut self.meter, out),
+            Way::Hub(relay) => relay.push(bytes, &mut self.meter, out),
+        };
+        self.error = done.err();
+    }
+
+    /// The upstream's body ended: appends the client's ending, or sets [`Self::error`] to a
+    /// [`crate::ErrorClass::Cut`] when the answer was not finished.
+    pub fn finish(&mut self, out: &mut Vec<Bytes>) {
+        if self.closed || self.error.is_some() {
+            return;
+        }
+        let done = match &mut self.way {
+            Way::Pass(relay) => relay.finish(&mut self.meter, out),
+            Way::Hub(relay) => relay.finish(&mut self.meter, out),
+        };
+        self.closed = done.is_ok();
+        self.error = done.err();
+    }
+
+    /// Ends the client's stream with an error event of its dialect. Nothing follows it.
+    pub fn fail(&mut self, view: &ErrorView<'_>, out: &mut Vec<Bytes>) {
+        if !std::mem::replace(&mut self.closed, true) {
+            out.push(error::event(self.client, view));
+        }
+    }
+
+    /// What keeps a silent stream alive in the client's dialect.
+    pub fn keep_alive(&self) -> Bytes {
+        keep_alive(self.client)
+    }
+
+    /// What was counted so far.
+    pub const fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// The failure that the upstream reported inside the stream, or its early end.
+    pub const fn error(&self) -> Option<&UpstreamError> {
+        self.error.as_ref()
+    }
+}

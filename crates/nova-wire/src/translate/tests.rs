@@ -1,0 +1,234 @@
+use bytes::Bytes;
+
+use super::*;
+use crate::error::ErrorClass;
+use crate::quirks::{MaxTokensField, ToolChoiceForm};
+
+fn target(quirks: &Quirks) -> Target<'_> {
+    Target { dialect: Dialect::Chat, model: "up", quirks, max_output: Some(100) }
+}
+
+/// A chat request to a chat upstream.
+fn check_request(quirks: &Quirks, body: &str, expected: &str, dropped: &[&str]) {
+    let peek = Peek::read(Dialect::Chat, body.as_bytes()).expect("a good body");
+    let out = request(Dialect::Chat, body.as_bytes(), &peek, &target(quirks)).expect("can be asked");
+    assert_eq!(String::from_utf8_lossy(&out.body), expected);
+    assert_eq!(out.dropped, dropped);
+    assert!(!out.hub);
+}
+
+const MESSAGES: &str = r#""messages":[{"role":"user","content":"hi"}]"#;
+
+#[test]
+fn the_model_changes_and_nothing_else() {
+    let body = format!(r#"{{ "model" : "m" , {MESSAGES}, "x":[1.0, 2e3] }}"#);
+    let expected = format!(r#"{{ "model" : "up" , {MESSAGES}, "x":[1.0, 2e3] }}"#);
+    check_request(&Quirks::default(), &body, &expected, &[]);
+}
+
+#[test]
+fn a_stream_asks_for_usage_even_where_the_client_did_not() {
+    let quirks = Quirks::default();
+    let ask = r#""stream_options":{"include_usage":true}"#;
+    let body = |rest: &str| format!(r#"{{"model":"m",{MESSAGES},"stream":true{rest}}}"#);
+    let sent = |rest: &str| format!(r#"{{"model":"up",{MESSAGES},"stream":true{rest}}}"#);
+    check_request(&quirks, &body(""), &format!(r#"{{{ask},{}"#, &sent("")[1..]), &[]);
+    check_request(&quirks, &body(&format!(",{ask}")), &sent(&format!(",{ask}")), &[]);
+    check_request(&quirks, &body(r#","stream_options":null"#), &sent(&format!(",{ask}")), &[]);
+    let other = r#","stream_options":{"include_usage":false,"include_obfuscation":false}"#;
+    let both = r#","stream_options":{"include_obfuscation":false,"include_usage":true}"#;
+    check_request(&quirks, &body(other), &sent(both), &[]);
+    let cannot = Quirks { stream_options: Some(false), ..Quirks::default() };
+    check_request(&cannot, &body(""), &sent(""), &[]);
+    check_request(&cannot, &body(&format!(",{ask}")), &sent(""), &["stream_options"]);
+}
+
+#[test]
+fn quirks_are_spliced_and_what_is_lost_is_named() {
+    let quirks = Quirks {
+        max_tokens_field: Some(MaxTokensField::MaxCompletionTokens),
+        drop: Some(vec!["logit_bias".into(), "user".into()]),
+        rename: Some([("seed".to_owned(), "random_seed".to_owned())].into()),
+        set: Some([("reasoning_split".to_owned(), serde_json::Value::Bool(true))].into()),
+        min_temperature: Some(0.01),
+        tool_choice: Some(vec![ToolChoiceForm::Auto]),
+        parallel_tool_calls: Some(false),
+        ..Quirks::default()
+    };
+    let body = format!(
+        r#"{{"model":"m","max_tokens":500,"seed":7,"user":"u","temperature":0,{MESSAGES},"tool_choice":"required","parallel_tool_calls":false}}"#
+    );
+    // The bound is renamed and lowered in one edit.
+    let expected = format!(
+        r#"{{"reasoning_split":true,"model":"up","max_completion_tokens":100,"random_seed":7,"temperature":0.01,{MESSAGES}}}"#
+    );
+    check_request(&quirks, &body, &expected, &["user", "temperature", "parallel_tool_calls", "tool_choice"]);
+    let any = Quirks { tool_choice_required: Some("any".into()), ..Quirks::default() };
+    let body = format!(r#"{{"model":"m",{MESSAGES},"tool_choice":"required"}}"#);
+    check_request(&any, &body, &format!(r#"{{"model":"up",{MESSAGES},"tool_choice":"any"}}"#), &[]);
+}
+
+fn context(quirks: Quirks, include_usage: bool) -> ReplyContext {
+    ReplyContext {
+        client: Dialect::Chat,
+        upstream: Dialect::Chat,
+        hub: false,
+        model: "asked".into(),
+        id: "0a".into(),
+        created: 1,
+        include_usage,
+        want_thinking: true,
+        prompt_estimate: 3,
+        quirks,
+    }
+}
+
+/// What came out of a relay.
+struct Relayed {
+    text: String,
+    meter: Meter,
+    error: Option<UpstreamError>,
+}
+
+fn relay(ctx: ReplyContext, pieces: &[&[u8]]) -> Relayed {
+    let mut relay = StreamRelay::new(ctx);
+    let mut out = Vec::new();
+    for piece in pieces {
+        relay.push(&Bytes::copy_from_slice(piece), &mut out);
+        assert!(out.is_empty() || relay.meter().content_started, "nothing leaves before the content");
+    }
+    relay.finish(&mut out);
+    Relayed {
+        text: String::from_utf8(out.concat()).expect("text"),
+        meter: relay.meter().clone(),
+        error: relay.error().cloned(),
+    }
+}
+
+/// Relays a stream whole and byte by byte; both must agree.
+fn check_stream(quirks: &Quirks, stream: &str, expected: &str) -> Relayed {
+    let whole = relay(context(quirks.clone(), false), &[stream.as_bytes()]);
+    assert_eq!(whole.text, expected);
+    let bytes: Vec<&[u8]> = stream.as_bytes().chunks(1).collect();
+    let split = relay(context(quirks.clone(), false), &bytes);
+    assert_eq!(split.text, expected, "byte by byte");
+    assert_eq!((split.meter, split.error), (whole.meter.clone(), whole.error.clone()));
+    whole
+}
+
+fn chunk(delta: &str, finish: &str) -> String {
+    format!("data: {{\"model\":\"real\",\"choices\":[{{\"index\":0,\"delta\":{delta},\"finish_reason\":{finish}}}]}}\n\n")
+}
+
+const USAGE: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2}}\n\n";
+
+#[test]
+fn a_stream_is_passed_on_byte_for_byte_and_counted() {
+    let content = [
+        chunk(r#"{"role":"assistant","content":""}"#, "null"),
+        chunk(r#"{"content":"a\"b"}"#, "null"),
+        ": note\n\n".to_owned(),
+        chunk(r#"{"content":"c"}"#, "null"),
+        chunk("{}", "\"stop\""),
+    ]
+    .concat();
+    let done = "data: [DONE]\n\n";
+    let seen = check_stream(&Quirks::default(), &format!("{content}{USAGE}{done}"), &format!("{content}{done}"));
+    assert_eq!(seen.error, None);
+    assert_eq!(seen.meter.finish, Some(Finish::Stop));
+    assert_eq!(seen.meter.output_bytes, 5);
+    assert_eq!(seen.meter.usage, Some(Usage { input: 5, output: 2, ..Usage::default() }));
+    assert_eq!(seen.meter.upstream_model.as_deref(), Some("real"));
+    let all = format!("{content}{USAGE}{done}");
+    assert_eq!(relay(context(Quirks::default(), true), &[all.as_bytes()]).text, all, "the client asked for usage");
+}
+
+#[test]
+fn a_missing_end_mark_is_added_and_a_missing_end_is_an_error() {
+    let begun = chunk(r#"{"content":"a"}"#, "null");
+    let ended = format!("{begun}{}", chunk("{}", "\"stop\""));
+    let seen = check_stream(&Quirks::default(), &ended, &format!("{ended}data: [DONE]\n\n"));
+    assert_eq!(seen.error, None);
+    let seen = check_stream(&Quirks::default(), &begun, &begun);
+    assert_eq!(seen.error.expect("a cut").class, ErrorClass::Cut);
+    let lenient = Quirks { no_finish_reason: Some(true), ..Quirks::default() };
+    assert_eq!(check_stream(&lenient, &begun, &format!("{begun}data: [DONE]\n\n")).error, None);
+    let unterminated = format!("{ended}data: [DONE]");
+    assert_eq!(check_stream(&Quirks::default(), &unterminated, &format!("{unterminated}\n\n")).error, None);
+    assert_eq!(check_stream(&Quirks::default(), "", "").error.expect("a cut").class, ErrorClass::Cut);
+}
+
+#[test]
+fn nothing_of_a_failure_is_passed_on() {
+    let begun = chunk(r#"{"content":"a"}"#, "null");
+    for failure in [
+        "event: error\ndata: {\"error\":{\"message\":\"m\",\"type\":\"server_error\"}}\n\n",
+        "data: {\"error\":{\"message\":\"m\",\"code\":502},\"choices\":[]}\n\n",
+        "data: {\"base_resp\":{\"status_code\":1002,\"status_msg\":\"m\"}}\n\n",
+        "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"insufficient_system_resource\"}]}\n\n",
+        "event: error\ndata: what?\n\n",
+    ] {
+        let stream = format!("{begun}{failure}{begun}data: [DONE]\n\n");
+        assert!(check_stream(&Quirks::default(), &stream, &begun).error.is_some(), "{failure}");
+        assert!(check_stream(&Quirks::default(), failure, "").error.is_some(), "{failure}");
+    }
+}
+
+#[test]
+fn an_event_that_cannot_be_read_is_skipped_and_counted() {
+    let begun = chunk(r#"{"content":"a"}"#, "null");
+    let end = chunk("{}", "\"stop\"");
+    let bad = "data: {\"choices\":[{\"delta\"\n\n";
+    let seen =
+        check_stream(&Quirks::default(), &format!("{bad}{begun}{bad}{end}data: [DONE]\n\n"), &format!("{begun}{end}data: [DONE]\n\n"));
+    assert_eq!(seen.meter.bad_events, 2);
+}
+
+#[test]
+fn neighbouring_events_leave_in_one_piece() {
+    let text = chunk(r#"{"content":"a"}"#, "null").repeat(5);
+    let mut relay = StreamRelay::new(context(Quirks::default(), false));
+    let mut out = Vec::new();
+    let bytes = Bytes::from(text.into_bytes());
+    relay.push(&bytes, &mut out);
+    assert_eq!(out.len(), 1);
+    assert!(std::ptr::eq(out[0].as_ptr(), bytes.as_ptr()), "and are not copied");
+}
+
+#[test]
+fn what_is_held_back_is_bounded() {
+    let role = chunk(r#"{"role":"assistant"}"#, "null");
+    let mut relay = StreamRelay::new(context(Quirks::default(), false));
+    let mut out = Vec::new();
+    let bytes = Bytes::from(role.repeat(100).into_bytes());
+    let pushes = (0..100).take_while(|_| {
+        relay.push(&bytes, &mut out);
+        out.is_empty()
+    });
+    assert!((10..40).contains(&pushes.count()));
+    assert!(relay.meter().content_started, "from here on no other upstream can be tried");
+}
+
+#[test]
+fn a_whole_answer_is_passed_on_and_counted() {
+    let body = br#" {"model":"real","choices":[{"message":{"content":"abc","reasoning_content":"d"},"finish_reason":"length"}],
+        "usage":{"prompt_tokens":5,"completion_tokens":2,"cost":0.5},"base_resp":{"status_code":0}}"#;
+    let answer = reply(&context(Quirks::default(), false), body).expect("an answer");
+    assert_eq!(answer.body, body);
+    assert_eq!(answer.meter.finish, Some(Finish::Length));
+    assert_eq!(answer.meter.output_bytes, 4);
+    assert_eq!(answer.meter.usage, Some(Usage { input: 5, output: 2, ..Usage::default() }));
+    assert_eq!(answer.meter.upstream_cost_usd, Some(0.5));
+    for body in [
+        &b""[..],
+        b"<html>",
+        b"[]",
+        b"{}",
+        b"{\"choices\":[]}",
+        b"{\"choices\":[{}],\"error\":{\"message\":\"m\"}}",
+        b"{\"base_resp\":{\"status_code\":1008},\"choices\":null}",
+        b"{\"choices\":[{\"finish_reason\":\"network_error\"}]}",
+    ] {
+        assert!(reply(&context(Quirks::default(), false), body).is_err(), "{}", String::from_utf8_lossy(body));
+    }
+}
