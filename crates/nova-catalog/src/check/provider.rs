@@ -1,0 +1,230 @@
+//! Providers: ids, addresses, headers, and whom they are like.
+
+use nova_wire::Quirks;
+
+use super::{Documents, Scope, did_you_mean};
+use crate::error::Problem;
+use crate::merge;
+use crate::provider::{Auth, Endpoint, Provider, is_translatable};
+use crate::raw::{RawCatalog, RawEndpoint, RawProvider};
+use crate::yaml::Located;
+
+/// Headers that belong to the connection or to the credential.
+const RESERVED_HEADERS: [&str; 6] =
+    ["authorization", "connection", "content-length", "content-type", "host", "transfer-encoding"];
+
+pub(super) fn check(
+    raw: &RawCatalog,
+    documents: Documents<'_>,
+    problems: &mut Vec<Problem>,
+) -> Vec<Provider> {
+    let mut providers = Vec::with_capacity(raw.providers.0.len());
+    for (id, entry) in &raw.providers.0 {
+        let mut scope = Scope::new(documents.providers, "providers", id, problems);
+        providers.push(provider(raw, id, entry, documents.strict, &mut scope));
+    }
+    providers
+}
+
+fn provider(
+    raw: &RawCatalog,
+    id: &Located<String>,
+    entry: &RawProvider,
+    strict: bool,
+    scope: &mut Scope<'_>,
+) -> Provider {
+    check_id(id, scope);
+    let resolved = resolve_like(raw, id, entry, scope);
+    check_models_of(raw, id, entry, scope);
+    let base_url = resolved.base_url.as_ref().and_then(|url| check_url("base_url", url, scope));
+    let quirks = resolved.quirks.clone().unwrap_or_default();
+    let endpoints = endpoints(&resolved, base_url.as_deref(), &quirks, scope);
+    let (source, checked) = scope.provenance(entry.source.as_ref(), entry.checked.as_ref(), strict);
+    Provider {
+        id: id.value.clone(),
+        name: entry.name.clone().unwrap_or_else(|| id.value.clone()),
+        credential_env: credential_env(entry, scope),
+        endpoints,
+        auth: auth(&resolved, scope),
+        headers: headers(&resolved, scope),
+        source,
+        checked,
+    }
+}
+
+fn check_id(id: &Located<String>, scope: &mut Scope<'_>) {
+    let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
+    if id.is_empty() || !id.bytes().all(plain) {
+        scope.report("", "an id of a provider is made of lower-case letters, digits, `-`, `_` and `.`");
+    }
+}
+
+/// Follows `like` to its end.
+fn resolve_like(
+    raw: &RawCatalog,
+    id: &Located<String>,
+    entry: &RawProvider,
+    scope: &mut Scope<'_>,
+) -> RawProvider {
+    let mut resolved = entry.clone();
+    let mut seen = vec![id.value.as_str()];
+    let mut next = entry.like.as_ref();
+    while let Some(name) = next {
+        if seen.contains(&name.as_str()) {
+            scope.report_at("like", name, format!("`{}` is like itself", name.value), None);
+            break;
+        }
+        let Some(model) = raw.providers.get(name) else {
+            unknown_provider(raw, "like", name, scope);
+            break;
+        };
+        resolved = merge::like(&resolved, model);
+        seen.push(name);
+        next = model.like.as_ref();
+    }
+    resolved
+}
+
+fn check_models_of(raw: &RawCatalog, id: &Located<String>, entry: &RawProvider, scope: &mut Scope<'_>) {
+    let Some(name) = &entry.models_of else { return };
+    match raw.providers.get(name) {
+        None => unknown_provider(raw, "models_of", name, scope),
+        Some(_) if name.eq_ignore_ascii_case(id) => {
+            scope.report_at("models_of", name, "names the provider itself", None);
+        }
+        Some(other) => {
+            if let Some(third) = &other.models_of {
+                let hint = format!("name `{}`, which `{}` has its models of", third.value, name.value);
+                let message = format!("`{}` has no models of its own", name.value);
+                scope.report_at("models_of", name, message, Some(hint));
+            }
+        }
+    }
+}
+
+pub(super) fn unknown_provider(raw: &RawCatalog, field: &str, name: &Located<String>, scope: &mut Scope<'_>) {
+    let known = raw.providers.0.iter().map(|(id, _)| id.as_str());
+    let hint = did_you_mean(name, known).or_else(|| Some("add it under `providers:`".to_owned()));
+    scope.report_at(field, name, format!("there is no provider `{}`", name.value), hint);
+}
+
+fn endpoints(
+    provider: &RawProvider,
+    base_url: Option<&str>,
+    quirks: &Quirks,
+    scope: &mut Scope<'_>,
+) -> Vec<Endpoint> {
+    let raw = provider.endpoints.as_deref().unwrap_or_default();
+    if !raw.iter().any(|endpoint| is_translatable(endpoint.dialect)) {
+        let hint = "give `endpoints:` with `dialect: chat` or `dialect: messages`, or `like:`".to_owned();
+        scope.report_with("endpoints", "there is none that requests can be translated to", hint);
+    }
+    for (index, endpoint) in raw.iter().enumerate() {
+        if raw[..index].iter().any(|before| before.dialect == endpoint.dialect) {
+            scope.report(&format!("endpoints[{index}]"), format!("`{}` is there twice", endpoint.dialect));
+        }
+    }
+    if let Some(url) = &provider.base_url
+        && !raw.is_empty()
+        && raw.iter().all(|endpoint| endpoint.base_url.is_some())
+    {
+        let hint = "give `endpoints:` too, without their `base_url`".to_owned();
+        scope.report_at("base_url", url, "has no effect: every endpoint has its own", Some(hint));
+    }
+    let checked = raw.iter().enumerate().map(|(index, endpoint)| {
+        let own = endpoint.base_url.as_ref();
+        let own = own.and_then(|url| check_url(&format!("endpoints[{index}].base_url"), url, scope));
+        Endpoint {
+            dialect: endpoint.dialect,
+            base_url: own.or_else(|| base_url.map(str::to_owned)),
+            path: path(index, endpoint, scope),
+            quirks: endpoint.quirks.clone().unwrap_or_default().over(quirks),
+        }
+    });
+    checked.collect()
+}
+
+fn path(index: usize, endpoint: &RawEndpoint, scope: &mut Scope<'_>) -> String {
+    let Some(path) = &endpoint.path else { return endpoint.dialect.path().to_owned() };
+    if !path.starts_with('/') || !path.bytes().all(is_url_byte) {
+        let message = format!("`{}` is no path: it begins with `/` and has no spaces", path.value);
+        scope.report_at(&format!("endpoints[{index}].path"), path, message, None);
+    }
+    path.value.clone()
+}
+
+/// An `http` or `https` address without its last slash.
+///
+/// A query or fragment would swallow the path that is appended, and a user name is a secret in a place
+/// that is logged.
+fn check_url(field: &str, url: &Located<String>, scope: &mut Scope<'_>) -> Option<String> {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let problem = match rest {
+        None => Some("is no address that begins with `http://` or `https://`"),
+        Some(rest) if rest.is_empty() || rest.starts_with(['/', ':', '?', '#']) => Some("names no host"),
+        Some(rest) if rest.contains(['?', '#']) => Some("has a query or fragment, which has no place here"),
+        Some(rest) if rest.split('/').next().is_some_and(|host| host.contains('@')) => {
+            Some("holds a user name: credentials have their own place in the configuration")
+        }
+        Some(rest) if !rest.bytes().all(is_url_byte) => Some("holds a space or a letter that no address has"),
+        Some(_) => None,
+    };
+    if let Some(problem) = problem {
+        // The text is not repeated where it may hold a secret.
+        let shown = if url.contains('@') { "it".to_owned() } else { format!("`{}`", url.value) };
+        scope.report_at(field, url, format!("{shown} {problem}"), None);
+        return None;
+    }
+    Some(url.trim_end_matches('/').to_owned())
+}
+
+const fn is_url_byte(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')
+}
+
+fn credential_env(entry: &RawProvider, scope: &mut Scope<'_>) -> Vec<String> {
+    let names = entry.credential_env.clone().unwrap_or_default();
+    for name in &names {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if name.is_empty() || !name.bytes().all(plain) {
+            // Whoever writes the credential itself here must not find it in a log.
+            scope.report("credential_env", "names an environment variable: letters, digits and `_`");
+        }
+    }
+    names
+}
+
+fn auth(provider: &RawProvider, scope: &mut Scope<'_>) -> Auth {
+    match provider.auth.clone().unwrap_or_default() {
+        Auth::Header(name) if !is_header_name(&name) => {
+            scope.report("auth.header", format!("`{name}` is no name of a header"));
+            Auth::None
+        }
+        Auth::Header(name) => Auth::Header(name.to_ascii_lowercase()),
+        other => other,
+    }
+}
+
+fn headers(provider: &RawProvider, scope: &mut Scope<'_>) -> Vec<(String, String)> {
+    let mut headers = Vec::new();
+    for (name, value) in provider.headers.iter().flatten() {
+        let name = name.to_ascii_lowercase();
+        let field = format!("headers.{name}");
+        if !is_header_name(&name) {
+            scope.report("headers", format!("`{name}` is no name of a header"));
+        } else if RESERVED_HEADERS.contains(&name.as_str()) {
+            scope.report(&field, "is set by the gateway");
+        } else if !value.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            scope.report(&field, "holds characters that no header may have");
+        } else {
+            headers.push((name, value.clone()));
+        }
+    }
+    headers
+}
+
+/// A token of RFC 9110, section 5.6.2.
+fn is_header_name(name: &str) -> bool {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(token)
+}
