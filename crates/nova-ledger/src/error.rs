@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 /// A failed call to the ledger.
 ///
-/// The texts are for people: what happened, then a `hint:` line where there is something to do. None holds a secret.
+/// The texts are for people: what happened, then a `hint:` line where there is something to do. None holds a
+/// secret.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LedgerError {
@@ -21,7 +22,8 @@ pub enum LedgerError {
         /// The driver's words, or the deadline that passed.
         cause: String,
     },
-    /// The store answered with an error that trying again does not cure: a defect of ours, or a damaged database.
+    /// The store answered with an error that trying again does not cure: a defect of ours, or a damaged
+    /// database.
     #[error("the store refused: {doing}: {source}")]
     Store {
         /// What was under way.
@@ -105,7 +107,8 @@ impl LedgerError {
         matches!(self, Self::Unavailable { .. })
     }
 
-    /// Whether the database will never take this very value, while it takes others: a constraint, or text that it cannot hold.
+    /// Whether the database will never take this very value, while it takes others: a constraint, or text
+    /// that it cannot hold.
     pub(crate) fn refuses_value(&self) -> bool {
         let Self::Store { source, .. } = self else { return false };
         let code = source.downcast_ref::<sqlx::Error>().and_then(|error| error.as_database_error()?.code());
@@ -163,8 +166,8 @@ fn is_away(error: &sqlx::Error) -> bool {
 /// Sources: PostgreSQL 15, appendix A; <https://www.sqlite.org/rescode.html>.
 fn is_away_code(code: &str) -> bool {
     if code.len() == 5 {
-        // Connection, resources, operator intervention, rolled back by the server, read-only after a failover, and a
-        // password that was changed under us.
+        // Connection, resources, operator intervention, rolled back by the server, read-only after a
+        // failover, and a password that was changed under us.
         return ["08", "53", "57", "58", "40", "25006", "28", "3D000"]
             .iter()
             .any(|class| code.starts_with(class));

@@ -1,10 +1,12 @@
 //! Keys and usage records, in SQLite or PostgreSQL. The only crate that names sqlx.
 //!
 //! Invariants:
-//! - A request never waits for the store: keys are checked against a snapshot in memory ([`KeyTable`]), usage is handed to a background task
-//!   ([`UsageWriter`]).
-//! - A store that is away is told apart from a key that is wrong ([`LedgerError::Unavailable`], [`KeyError::StoreAway`]).
-//! - A usage record that was submitted reaches the database exactly once, or the journal on disk and the database later.
+//! - A request never waits for the store: keys are checked against a snapshot in memory ([`KeyTable`]), usage
+//!   is handed to a background task ([`UsageWriter`]).
+//! - A store that is away is told apart from a key that is wrong ([`LedgerError::Unavailable`],
+//!   [`KeyError::StoreAway`]).
+//! - A usage record that was submitted reaches the database exactly once, or the journal on disk and the
+//!   database later.
 //! - Secrets are a type that cannot be printed ([`Secret`]).
 //!
 //! Reading order: `store` (pool and deadlines), `migrate`, `keys`, `usage`.
@@ -12,7 +14,6 @@
 mod error;
 mod keys;
 mod migrate;
-pub mod nano;
 mod secret;
 mod store;
 mod usage;
@@ -51,15 +52,17 @@ struct Inner {
 }
 
 impl Ledger {
-    /// Opens `sqlite:///absolute/path.db` (the file is made with mode 0600, its folder must exist) or `postgres://user:password@host/database`,
-    /// brings the schema up to date and loads the keys. Several instances may do so at once.
+    /// Opens `sqlite:///absolute/path.db` (the file is made with mode 0600, its folder must exist) or
+    /// `postgres://user:password@host/database`, brings the schema up to date and loads the keys. Several
+    /// instances may do so at once.
     ///
-    /// The pepper is the secret that keys are hashed with, at least 32 bytes. All instances on one database need the same; see
-    /// [`Secret::load_or_create`].
+    /// The pepper is the secret that keys are hashed with, at least 32 bytes. All instances on one database
+    /// need the same; see [`Secret::load_or_create`].
     ///
     /// # Errors
-    /// [`LedgerError::Unavailable`] when the store does not answer; [`LedgerError::Url`], [`LedgerError::File`], [`LedgerError::ShortPepper`],
-    /// [`LedgerError::WrongPepper`] and [`LedgerError::Migration`] when it never will.
+    /// [`LedgerError::Unavailable`] when the store does not answer; [`LedgerError::Url`],
+    /// [`LedgerError::File`], [`LedgerError::ShortPepper`], [`LedgerError::WrongPepper`] and
+    /// [`LedgerError::Migration`] when it never will.
     pub async fn open(url: &str, pepper: Secret) -> Result<Self, LedgerError> {
         let hasher = Arc::new(Hasher::new(&pepper)?);
         let store = Store::open(url).await?;

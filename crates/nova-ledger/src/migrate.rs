@@ -1,7 +1,10 @@
 //! The database's schema: ordered files, applied once each, forward only.
 //!
-//! All missing migrations run in one transaction under a lock, so two instances that start at once apply each exactly once, and one that
-//! dies half-way leaves nothing behind. A file that was applied must never change: its checksum is compared at every start.
+//! All missing migrations run in one transaction under a lock, so two instances that start at once apply each
+//! exactly once, and one that dies half-way leaves nothing behind. A file that was applied must never change:
+//! its checksum is compared at every start.
+
+use std::time::Duration;
 
 use hmac::digest::Digest;
 use sha2::Sha256;
@@ -22,16 +25,24 @@ const MIGRATIONS: &[Migration] = &[Migration {
     sql: include_str!("../migrations/0001_keys_and_usage.sql"),
 }];
 
+const CHANGED: &str = "it was applied with another content\n\
+    hint: this program was changed after the database was made; use an official release";
+const UNKNOWN: &str = "this program does not know it\n\
+    hint: a newer NovaStack has used this database; start that version or a later one";
+
+/// How long the whole may take, the wait for another instance that migrates included.
+const DEADLINE: Duration = Duration::from_secs(60);
 /// Any number will do, as long as nothing else in the database uses the same one: "NovaStac" in ASCII.
 const LOCK: i64 = 0x4e6f_7661_5374_6163;
 
 /// Brings the schema up to date, and proves that `pepper_check` is the one that the first instance stored.
 pub(crate) async fn run(store: &Store, pepper_check: &str, now_ms: i64) -> Result<(), LedgerError> {
     store
-        .call("bringing the database's schema up to date", async {
+        .call_within(DEADLINE, "bringing the database's schema up to date", async {
             let mut lease = store.lease().await?;
             let mut transaction = lease.begin().await?;
             if store.kind() == Kind::Postgres {
+                sqlx::raw_sql("SET LOCAL statement_timeout = 0").execute(&mut *transaction).await?;
                 sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *transaction).await?;
             }
             apply_missing(&mut transaction, now_ms).await?;
@@ -78,12 +89,8 @@ fn missing<'a>(known: &'a [Migration], applied: &[(i64, String)]) -> Result<&'a 
     for (index, (version, sum)) in applied.iter().enumerate() {
         let problem = match known.get(index) {
             Some(ours) if ours.version == *version && checksum(ours.sql) == *sum => continue,
-            Some(ours) if ours.version == *version => {
-                "it was applied with another content\nhint: this program was changed after the database was made; use an official release"
-            }
-            _ => {
-                "this program does not know it\nhint: a newer NovaStack has used this database; start that version or a later one"
-            }
+            Some(ours) if ours.version == *version => CHANGED,
+            _ => UNKNOWN,
         };
         return Err(LedgerError::Migration { version: *version, problem: problem.to_owned() });
     }
@@ -94,7 +101,8 @@ fn checksum(sql: &str) -> String {
     crate::hex(&Sha256::digest(sql.as_bytes()))
 }
 
-/// A wrong pepper makes every key unknown, which looks to every client like a revoked key. It must be found here, not there.
+/// A wrong pepper makes every key unknown, which looks to every client like a revoked key. It must be found
+/// here, not there.
 async fn check_pepper(transaction: &mut Transaction<'_, Any>, ours: &str) -> Result<(), Fault> {
     sqlx::query(
         "INSERT INTO nova_state (name, value) VALUES ('pepper_check', $1) ON CONFLICT (name) DO NOTHING",

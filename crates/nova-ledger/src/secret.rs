@@ -13,8 +13,9 @@ use crate::keys::token;
 
 /// A secret text: a key, a provider's credential, a pepper.
 ///
-/// It has no `Display` and no `Serialize`, its `Debug` shows `Secret(***)`, and its memory is overwritten when it is dropped.
-/// The one way to the content is [`Secret::expose`], so a search for that word finds every place that uses one.
+/// It has no `Display` and no `Serialize`, its `Debug` shows `Secret(***)`, and its memory is overwritten
+/// when it is dropped. The one way to the content is [`Secret::expose`], so a search for that word finds
+/// every place that uses one.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
 
@@ -39,8 +40,8 @@ impl Secret {
 
     /// Reads the secret in the file at `path`, or makes a random one and writes it there with mode 0600.
     ///
-    /// Two processes that start at once end up with the same secret: the file is written under another name, then linked
-    /// into place, which fails for the second one, and that one reads what the first wrote.
+    /// Two processes that start at once end up with the same secret: the file is written under another name,
+    /// then linked into place, which fails for the second one, and that one reads what the first wrote.
     ///
     /// # Errors
     /// [`LedgerError::File`] when the file can be neither read nor made; [`LedgerError::Randomness`].

@@ -1,7 +1,8 @@
 //! The connection pool, and the rule that every call has a deadline.
 //!
-//! One pool of `sqlx::Any` serves SQLite and PostgreSQL, so every SQL text stands once, with `$1` and the types TEXT, BIGINT and
-//! DOUBLE PRECISION only. What differs between the two is in [`Kind`] and nowhere else.
+//! One pool of `sqlx::Any` serves SQLite and PostgreSQL, so every SQL text stands once, with `$1` and the
+//! types TEXT, BIGINT and DOUBLE PRECISION only. What differs between the two is in [`Kind`] and nowhere
+//! else.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
@@ -16,7 +17,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::error::{Fault, LedgerError};
 
-/// Connections of one instance. A fixed small number: PostgreSQL has 100 for everybody by default, and SQLite has one writer.
+/// Connections of one instance. A fixed small number: PostgreSQL has 100 for everybody by default, and SQLite
+/// has one writer.
 const POOL_SIZE: u32 = 10;
 /// How long a call may take in all, the wait for a connection included.
 const CALL_DEADLINE: Duration = Duration::from_secs(5);
@@ -45,9 +47,10 @@ impl Kind {
 
     /// Settings of every connection.
     ///
-    /// SQLite's `synchronous` is FULL: NORMAL may lose the last commits at a power cut, and a revocation that comes undone is a hole,
-    /// while the fsync per commit is paid by the batch writer, where no request waits for it. The `busy_timeout` stays under the
-    /// deadline of a call, so that a locked file is reported as such. PostgreSQL's own timeouts end what a caller has given up.
+    /// SQLite's `synchronous` is FULL: NORMAL may lose the last commits at a power cut, and a revocation that
+    /// comes undone is a hole, while the fsync per commit is paid by the batch writer, where no request waits
+    /// for it. The `busy_timeout` stays under the deadline of a call, so that a locked file is reported as
+    /// such. PostgreSQL's own timeouts end what a caller has given up.
     const fn session(self) -> &'static str {
         match self {
             Self::Sqlite => {
@@ -60,8 +63,8 @@ impl Kind {
         }
     }
 
-    /// SQLite must take the write lock at once: a transaction that reads first and writes later fails without waiting when
-    /// somebody else wrote in between.
+    /// SQLite must take the write lock at once: a transaction that reads first and writes later fails without
+    /// waiting when somebody else wrote in between.
     const fn begin(self) -> &'static str {
         match self {
             Self::Sqlite => "BEGIN IMMEDIATE",
@@ -110,7 +113,8 @@ impl Store {
         self.call_within(CALL_DEADLINE, doing, work).await
     }
 
-    /// Runs database work under a deadline. Work that misses it is dropped, which closes its connection (see [`Lease`]).
+    /// Runs database work under a deadline. Work that misses it is dropped, which closes its connection (see
+    /// [`Lease`]).
     pub(crate) async fn call_within<T>(
         &self,
         deadline: Duration,
@@ -136,8 +140,9 @@ impl Store {
     }
 }
 
-/// A connection on loan. One that is dropped before [`Lease::settle`] is closed instead of going back to the pool: its call failed or
-/// was given up, so an answer to the old question may still be on its way, and a frozen server would keep its place for ever.
+/// A connection on loan. One that is dropped before [`Lease::settle`] is closed instead of going back to the
+/// pool: its call failed or was given up, so an answer to the old question may still be on its way, and a
+/// frozen server would keep its place for ever.
 pub(crate) struct Lease {
     connection: PoolConnection<Any>,
     kind: Kind,
@@ -168,8 +173,8 @@ impl Drop for Lease {
     }
 }
 
-/// SQLite would make the file with the process's umask; ours is readable by its owner only, and SQLite gives the same mode to the
-/// `-wal` and `-shm` files beside it.
+/// SQLite would make the file with the process's umask; ours is readable by its owner only, and SQLite gives
+/// the same mode to the `-wal` and `-shm` files beside it.
 fn make_file(url: &str) -> Result<(), LedgerError> {
     let options = sqlx::sqlite::SqliteConnectOptions::from_str(url)
         .map_err(|error| LedgerError::Url { problem: error.to_string() })?;
@@ -189,8 +194,8 @@ fn make_file(url: &str) -> Result<(), LedgerError> {
         .map_err(|source| LedgerError::File { path: path.to_owned(), source })
 }
 
-/// Write-ahead logging lets readers go on while the writer writes. The mode is kept in the file, but the change to it waits for nobody,
-/// so two instances that start on a new file at once take turns here.
+/// Write-ahead logging lets readers go on while the writer writes. The mode is kept in the file, but the
+/// change to it waits for nobody, so two instances that start on a new file at once take turns here.
 async fn switch_to_wal(options: &AnyConnectOptions) -> Result<(), LedgerError> {
     let doing = "opening the database file";
     let until = Instant::now() + CALL_DEADLINE;

@@ -1,7 +1,9 @@
-//! A private PostgreSQL for tests: a cluster of its own in a temporary folder, reachable through a socket in that folder only.
+//! A private PostgreSQL for tests: a cluster of its own in a temporary folder, reachable through a socket in
+//! that folder only.
 //!
-//! A shell holds the server as its child and reads orders from a pipe. When the pipe closes, because the test is done or because its process was
-//! killed in whatever way, the shell stops the server, waits for it and removes the folder: nothing is left behind.
+//! A shell holds the server as its child and reads orders from a pipe. When the pipe closes, because the test
+//! is done or because its process was killed in whatever way, the shell stops the server, waits for it and
+//! removes the folder: nothing is left behind.
 
 use std::env;
 use std::fs;
@@ -14,7 +16,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// `$1` the programs' folder, `$2` the cluster's folder, `$3` the user to run as (empty: whoever we are).
 ///
-/// `fsync=off` because a test's database need not survive a power cut; commits are still written at once, so that they survive the server's own end.
+/// `fsync=off` because a test's database need not survive a power cut; commits are still written at once, so
+/// that they survive the server's own end.
 const KEEPER: &str = r#"
 bin=$1 dir=$2 user=$3
 trap '' INT TERM HUP
@@ -81,7 +84,8 @@ struct Keeper {
 }
 
 impl Postgres {
-    /// Starts a cluster, which takes a second or two. Where PostgreSQL is not installed it says so and returns `None`, except in CI.
+    /// Starts a cluster, which takes a second or two. Where PostgreSQL is not installed it says so and
+    /// returns `None`, except in CI.
     ///
     /// # Panics
     /// When PostgreSQL is installed and does not start, or is not installed and `CI` is set.
@@ -175,7 +179,8 @@ impl Drop for Keeper {
     }
 }
 
-/// The folder with `initdb` and `postgres`: Debian keeps them out of the PATH, one folder for each version. The newest version wins.
+/// The folder with `initdb` and `postgres`: Debian keeps them out of the PATH, one folder for each version.
+/// The newest version wins.
 fn find_programs() -> Option<PathBuf> {
     let on_path =
         env::var_os("PATH").into_iter().flat_map(|path| env::split_paths(&path).collect::<Vec<_>>());

@@ -18,7 +18,8 @@ const SELECT: &str =
     requests_per_minute, max_in_flight, models FROM nova_keys ";
 
 impl Ledger {
-    /// Makes a key and stores its HMAC. It works in this process at once, in others after their next [`Self::refresh`].
+    /// Makes a key and stores its HMAC. It works in this process at once, in others after their next
+    /// [`Self::refresh`].
     ///
     /// # Errors
     /// [`LedgerError::NameTaken`], [`LedgerError::Invalid`], and those of any call.
@@ -79,7 +80,8 @@ impl Ledger {
             .await
     }
 
-    /// One key by its id, its name, its prefix, or its whole text. Of several keys with one name it is the one that is not revoked, else the newest.
+    /// One key by its id, its name, its prefix, or its whole text. Of several keys with one name it is the
+    /// one that is not revoked, else the newest.
     ///
     /// # Errors
     /// [`LedgerError::NoSuchKey`], [`LedgerError::Ambiguous`], and those of any call.
@@ -95,8 +97,8 @@ impl Ledger {
             .await
     }
 
-    /// Revokes a key, chosen as in [`Self::get_key`]. When this returns, the key is refused in this process; others follow at their next
-    /// [`Self::refresh`]. Revoking twice changes nothing and is no error.
+    /// Revokes a key, chosen as in [`Self::get_key`]. When this returns, the key is refused in this process;
+    /// others follow at their next [`Self::refresh`]. Revoking twice changes nothing and is no error.
     ///
     /// # Errors
     /// As [`Self::get_key`].
@@ -136,8 +138,9 @@ impl Ledger {
     /// Checks what a client presented against the snapshot: no allocation, no lock, no IO.
     ///
     /// # Errors
-    /// [`KeyError::StoreAway`] instead of [`KeyError::Unknown`] while the last [`Self::refresh`] failed, because the key may have been made by another
-    /// instance since. Keys that are in the snapshot go on working meanwhile.
+    /// [`KeyError::StoreAway`] instead of [`KeyError::Unknown`] while the last [`Self::refresh`] failed,
+    /// because the key may have been made by another instance since. Keys that are in the snapshot go on
+    /// working meanwhile.
     pub fn authenticate(&self, presented: &str, now_ms: i64) -> Result<Arc<Key>, KeyError> {
         match self.inner.table.load().verify(presented, now_ms) {
             Err(KeyError::Unknown) if self.is_stale() => Err(KeyError::StoreAway),
@@ -150,13 +153,14 @@ impl Ledger {
         self.inner.stale.load(Ordering::Acquire)
     }
 
-    /// Takes over what other instances changed; true when there was something. Costs one read of one row otherwise, so the gateway calls it every
-    /// two seconds or so.
+    /// Takes over what other instances changed; true when there was something. Costs one read of one row
+    /// otherwise, so the gateway calls it every two seconds or so.
     ///
     /// # Errors
     /// Those of any call; the old snapshot stays, and [`Self::is_stale`] becomes true.
     pub async fn refresh(&self) -> Result<bool, LedgerError> {
-        // One at a time, and never beside `put`: a table that was read before a change must not take the place of one with it.
+        // One at a time, and never beside `put`: a table that was read before a change must not take the
+        // place of one with it.
         let _turn = self.inner.turn.lock().await;
         let known = self.inner.table.load_full();
         let loaded = self
@@ -164,7 +168,8 @@ impl Ledger {
             .store
             .call("reading the keys", async {
                 let mut lease = self.inner.store.lease().await?;
-                // The number first: keys that are newer than it are only read once more, keys that are older would be missed.
+                // The number first: keys that are newer than it are only read once more, keys that are older
+                // would be missed.
                 let version: i64 = sqlx::query_scalar("SELECT version FROM nova_key_changes WHERE id = 1")
                     .fetch_one(lease.connection())
                     .await?;
@@ -188,7 +193,8 @@ impl Ledger {
         Ok(true)
     }
 
-    /// Writes when keys were last used, for those used since the last call. Once a minute is enough, and once at the end.
+    /// Writes when keys were last used, for those used since the last call. Once a minute is enough, and once
+    /// at the end.
     ///
     /// # Errors
     /// Those of any call; nothing is forgotten then.
@@ -221,7 +227,8 @@ impl Ledger {
         Ok(uses.len())
     }
 
-    /// Makes a change that the store has taken visible here, without asking the store again: it may be gone by now, and a revocation must hold.
+    /// Makes a change that the store has taken visible here, without asking the store again: it may be gone
+    /// by now, and a revocation must hold.
     async fn put(&self, entry: Entry) {
         let _turn = self.inner.turn.lock().await;
         self.inner.table.store(Arc::new(self.inner.table.load().with(entry)));

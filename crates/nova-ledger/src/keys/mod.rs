@@ -1,8 +1,8 @@
 //! Virtual keys: what we hand to a team's programs, and how one is recognised.
 //!
-//! Invariant: a key's text exists once, in the [`CreatedKey`] that its creation returns; the store and this process keep only its HMAC.
-//! Reading order: the types here, [`token`] (text and hash), [`table`] (the snapshot that requests are checked against), [`admin`] (the calls
-//! that change keys).
+//! Invariant: a key's text exists once, in the [`CreatedKey`] that its creation returns; the store and this
+//! process keep only its HMAC. Reading order: the types here, [`token`] (text and hash), [`table`] (the
+//! snapshot that requests are checked against), [`admin`] (the calls that change keys).
 
 pub(crate) mod admin;
 pub(crate) mod table;
@@ -133,8 +133,8 @@ pub struct Key {
 }
 
 impl Key {
-    /// Whether the key may ask for this model. Letter case does not matter. The caller asks for the catalogue's id *and* for the spelling that
-    /// the client used when it wants to accept both in the list.
+    /// Whether the key may ask for this model. Letter case does not matter. The caller asks for the
+    /// catalogue's id *and* for the spelling that the client used when it wants to accept both in the list.
     pub fn allows_model(&self, model: &str) -> bool {
         self.models
             .as_ref()
@@ -173,7 +173,8 @@ impl NewKey {
 
     pub(crate) fn check(&self, now_ms: i64) -> Result<(), LedgerError> {
         check_text("name", &self.name, 64)?;
-        // Revoking finds a key by name, id or prefix; and somebody who pastes a key as its own name would store it in the clear.
+        // Revoking finds a key by name, id or prefix; and somebody who pastes a key as its own name would
+        // store it in the clear.
         if token::looks_like_key(&self.name) || Uuid::parse_str(&self.name).is_ok() {
             return Err(invalid("name", "must not look like a key or an id"));
         }
@@ -226,7 +227,8 @@ pub enum KeyError {
     /// Its time is over.
     #[error("this key has expired")]
     Expired,
-    /// It is not among the keys known here, and the store is away, so nobody can tell. The answer is 503, never 401.
+    /// It is not among the keys known here, and the store is away, so nobody can tell. The answer is 503,
+    /// never 401.
     #[error("the key cannot be checked now, because the store is away")]
     StoreAway,
 }

@@ -1,6 +1,7 @@
 //! The snapshot of all keys that requests are checked against.
 //!
-//! It never changes once it is built: a new one takes its place. Looking up a key allocates nothing, takes no lock and does no IO.
+//! It never changes once it is built: a new one takes its place. Looking up a key allocates nothing, takes no
+//! lock and does no IO.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,11 +12,13 @@ use subtle::ConstantTimeEq;
 use super::token::{self, Digest, Hasher};
 use super::{Key, KeyError, KeyId};
 
-/// A use is noted at most once in this many milliseconds, so that a busy key does not make every core fight for one cache line.
+/// A use is noted at most once in this many milliseconds, so that a busy key does not make every core fight
+/// for one cache line.
 const NOTE_EVERY_MS: i64 = 1000;
 const NEVER: i64 = i64::MIN;
 
-/// All keys as they were at one moment, revoked ones included (so that they are refused with the right words).
+/// All keys as they were at one moment, revoked ones included (so that they are refused with the right
+/// words).
 pub struct KeyTable {
     version: i64,
     hasher: Arc<Hasher>,
@@ -67,7 +70,8 @@ impl KeyTable {
         Self { version, hasher: Arc::clone(&self.hasher), entries }
     }
 
-    /// This table with one key added or replaced. The version stays, so the next look at the store still reloads everything.
+    /// This table with one key added or replaced. The version stays, so the next look at the store still
+    /// reloads everything.
     pub(crate) fn with(&self, changed: Entry) -> Self {
         let mut entries: Vec<_> =
             self.entries.iter().filter(|entry| entry.key.id != changed.key.id).cloned().collect();
@@ -92,11 +96,12 @@ impl KeyTable {
 
     /// Checks what a client presented, and notes the use.
     ///
-    /// The comparison takes the same time wherever two digests differ. The search before it branches on the digest's first bytes, which an
-    /// attacker can neither choose nor predict without the pepper.
+    /// The comparison takes the same time wherever two digests differ. The search before it branches on the
+    /// digest's first bytes, which an attacker can neither choose nor predict without the pepper.
     ///
     /// # Errors
-    /// [`KeyError`], never [`KeyError::StoreAway`]: see [`Ledger::authenticate`](crate::Ledger::authenticate).
+    /// [`KeyError`], never [`KeyError::StoreAway`]: see
+    /// [`Ledger::authenticate`](crate::Ledger::authenticate).
     pub fn verify(&self, presented: &str, now_ms: i64) -> Result<Arc<Key>, KeyError> {
         if !token::is_well_formed(presented) {
             return Err(KeyError::Malformed);
@@ -115,7 +120,8 @@ impl KeyTable {
         Ok(Arc::clone(key))
     }
 
-    /// The uses that the store does not know yet, ordered by id so that two instances which save at once never wait for each other in a circle.
+    /// The uses that the store does not know yet, ordered by id so that two instances which save at once
+    /// never wait for each other in a circle.
     pub(crate) fn unsaved_uses(&self) -> Vec<(KeyId, i64)> {
         let mut uses: Vec<_> = self
             .entries

@@ -8,7 +8,8 @@ use crate::error::LedgerError;
 use crate::keys::Scope;
 use crate::secret::Secret;
 
-/// 43 characters of 62 kinds carry 256.03 bits. No `-` and no `_`, so that a double click selects the whole key.
+/// 43 characters of 62 kinds carry 256.03 bits. No `-` and no `_`, so that a double click selects the whole
+/// key.
 const RANDOM_CHARS: usize = 43;
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const KIND_CHARS: usize = 4;
@@ -16,8 +17,8 @@ const PREFIX_CHARS: usize = 8;
 
 pub(crate) type Digest = [u8; 32];
 
-/// HMAC-SHA-256 under the pepper (RFC 2104). A key has 256 random bits, so a slow hash would protect nothing more; the
-/// pepper lives outside the database, so a stolen database does not even allow testing a guess.
+/// HMAC-SHA-256 under the pepper (RFC 2104). A key has 256 random bits, so a slow hash would protect nothing
+/// more; the pepper lives outside the database, so a stolen database does not even allow testing a guess.
 pub(crate) struct Hasher(Hmac<Sha256>);
 
 impl Hasher {
@@ -51,7 +52,8 @@ pub(crate) fn random_text(start: &str) -> Result<Secret, LedgerError> {
     let mut bytes = Zeroizing::new([0_u8; 64]);
     while text.len() < start.len() + RANDOM_CHARS {
         getrandom::fill(&mut *bytes).map_err(LedgerError::Randomness)?;
-        // 248 = 4 * 62: larger bytes are thrown away, because their remainder would favour the first characters.
+        // 248 = 4 * 62: larger bytes are thrown away, because their remainder would favour the first
+        // characters.
         for byte in bytes.iter().filter(|byte| **byte < 248).take(start.len() + RANDOM_CHARS - text.len()) {
             text.push(char::from(ALPHABET[usize::from(byte % 62)]));
         }
@@ -72,7 +74,8 @@ pub(crate) fn looks_like_key(text: &str) -> bool {
     text.starts_with(Scope::User.token_kind()) || text.starts_with(Scope::Admin.token_kind())
 }
 
-/// What lists show of a key: `nsk_` and four characters. 24 of 256 bits tell keys apart and help nobody to guess one.
+/// What lists show of a key: `nsk_` and four characters. 24 of 256 bits tell keys apart and help nobody to
+/// guess one.
 pub(crate) fn prefix(text: &str) -> &str {
     text.get(..PREFIX_CHARS).unwrap_or(text)
 }
@@ -111,7 +114,8 @@ mod tests {
         let ours = Hasher::new(&Secret::new(pepper))
             .unwrap()
             .digest("Test Using Larger Than Block-Size Key - Hash Key First");
-        // The shape of RFC 4231, test case 6 (a pepper longer than a block); the value is from Python's `hmac` module.
+        // The shape of RFC 4231, test case 6 (a pepper longer than a block); the value is from Python's
+        // `hmac` module.
         assert_eq!(crate::hex(&ours), "a693a68b7070e1f15547eec9139b3c3fc5334b39b8e04330175a81c38942d50d");
     }
 

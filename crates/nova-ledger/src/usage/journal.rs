@@ -1,10 +1,11 @@
 //! The journal: JSON lines on disk that hold usage records while the store does not take them.
 //!
-//! Invariant: a record that [`Journal::append`] has taken is on the disk, and its file is deleted only after the database has it.
+//! Invariant: a record that [`Journal::append`] has taken is on the disk, and its file is deleted only after
+//! the database has it.
 //!
-//! The folder holds segments. The one that is being written is locked (`flock`), so a second process with the same folder leaves it alone; one
-//! whose writer was killed is unlocked by the operating system and taken over at the next start. Replaying one twice does no harm, because the
-//! database ignores ids that it has.
+//! The folder holds segments. The one that is being written is locked (`flock`), so a second process with the
+//! same folder leaves it alone; one whose writer was killed is unlocked by the operating system and taken
+//! over at the next start. Replaying one twice does no harm, because the database ignores ids that it has.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -113,7 +114,8 @@ impl Journal {
         if self.active.is_none() {
             // Names sort by time, because a UUID of version 7 begins with it.
             let path = self.folder.join(format!("{}.{SEGMENT}", uuid::Uuid::now_v7()));
-            // Locked before it gets the name that others look for, so that nobody can take and delete it in between.
+            // Locked before it gets the name that others look for, so that nobody can take and delete it in
+            // between.
             let draft = path.with_extension("new");
             let file = private().append(true).create_new(true).open(&draft)?;
             file.lock()?;
@@ -138,13 +140,15 @@ impl Journal {
 }
 
 impl Segment {
-    /// Deletes the segment once the database has its records. Lines that could not be read are kept under another name.
+    /// Deletes the segment once the database has its records. Lines that could not be read are kept under
+    /// another name.
     pub(crate) fn done(self) -> io::Result<()> {
         if self.damaged == 0 {
             return fs::remove_file(&self.path);
         }
         let kept = self.path.with_extension("damaged");
-        tracing::error!(lines = self.damaged, file = %kept.display(), "a usage journal has unreadable lines, and was kept");
+        let file = kept.display();
+        tracing::error!(lines = self.damaged, %file, "a usage journal has unreadable lines, and was kept");
         fs::rename(&self.path, kept)
     }
 }
@@ -164,7 +168,8 @@ fn lines(records: &[Submitted]) -> io::Result<Vec<u8>> {
     Ok(lines)
 }
 
-/// The records of a segment, and how many lines were none. A torn last line is what a kill in the middle of a write leaves.
+/// The records of a segment, and how many lines were none. A torn last line is what a kill in the middle of a
+/// write leaves.
 fn parse(bytes: &[u8]) -> (Vec<Submitted>, usize) {
     let mut records = Vec::new();
     let mut damaged = 0;

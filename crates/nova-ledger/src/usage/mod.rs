@@ -1,7 +1,7 @@
 //! Usage: one record per request, written off the hot path, never lost, never twice.
 //!
-//! Reading order: the types here, [`writer`] (the queue and the background task), [`journal`] (the files for when the store is away),
-//! [`rows`] (the SQL), [`query`] (what the admin API asks).
+//! Reading order: the types here, [`writer`] (the queue and the background task), [`journal`] (the files for
+//! when the store is away), [`rows`] (the SQL), [`query`] (what the admin API asks).
 
 pub(crate) mod journal;
 pub(crate) mod query;
@@ -11,7 +11,7 @@ pub(crate) mod writer;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::nano::NanoUsd;
+use nova_catalog::NanoUsd;
 use nova_wire::{Dialect, Usage};
 use serde::{Deserialize, Serialize};
 
@@ -19,11 +19,12 @@ use crate::keys::KeyId;
 
 /// What one request did, cost and took.
 ///
-/// The names that many requests share are `Arc<str>` or `&'static str`, so that filling in a record copies no text.
+/// The names that many requests share are `Arc<str>` or `&'static str`, so that filling in a record copies no
+/// text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UsageRecord {
-    /// The identity of the record: a second one with the same id is ignored. It must come from the gateway, never from a header of the
-    /// client, who could otherwise hide requests behind one id.
+    /// The identity of the record: a second one with the same id is ignored. It must come from the gateway,
+    /// never from a header of the client, who could otherwise hide requests behind one id.
     pub request_id: String,
     /// When the request arrived, in Unix milliseconds.
     pub at_ms: i64,

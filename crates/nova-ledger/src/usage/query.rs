@@ -1,6 +1,6 @@
 //! What the admin API and the command line ask about usage.
 
-use crate::nano::NanoUsd;
+use nova_catalog::NanoUsd;
 use nova_wire::Usage;
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
@@ -71,8 +71,9 @@ impl Cursor {
 }
 
 impl Ledger {
-    /// Sums of all requests with `since_ms <= at_ms < until_ms`, the most expensive first. Records that still wait in the writer or in a journal are not in
-    /// it; the sum of the lines is exactly the sum of the records.
+    /// Sums of all requests with `since_ms <= at_ms < until_ms`, the most expensive first. Records that still
+    /// wait in the writer or in a journal are not in it; the sum of the lines is exactly the sum of the
+    /// records.
     ///
     /// # Errors
     /// Those of any call.

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use crate::nano::NanoUsd;
+use nova_catalog::NanoUsd;
 use nova_wire::{Dialect, Usage};
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
@@ -16,14 +16,16 @@ pub(crate) const COLUMNS: &str = "request_id, at_ms, key_id, dialect, path, mode
      total_us, first_token_us, overhead_us, error_code";
 const COLUMN_COUNT: usize = 24;
 
-/// Rows of one statement. Few sizes, so that every connection prepares five statements once and no others ever.
+/// Rows of one statement. Few sizes, so that every connection prepares five statements once and no others
+/// ever.
 const SIZES: [usize; 5] = [256, 64, 16, 4, 1];
 static STATEMENTS: LazyLock<[String; SIZES.len()]> = LazyLock::new(|| SIZES.map(statement));
 
 /// Longer texts are cut. All of them are names and codes; only a client's idea of a model's name can be long.
 const MOST_BYTES: usize = 512;
 
-/// Writes records; those whose id is stored already are left as they are. Runs inside the caller's transaction.
+/// Writes records; those whose id is stored already are left as they are. Runs inside the caller's
+/// transaction.
 pub(crate) async fn insert(connection: &mut AnyConnection, records: &[Submitted]) -> Result<(), sqlx::Error> {
     let mut rest = records;
     for (size, sql) in SIZES.iter().zip(STATEMENTS.iter()) {
@@ -131,7 +133,8 @@ fn read_dialect(word: &str) -> Result<Dialect, sqlx::Error> {
         .ok_or_else(|| damaged("a dialect that is not known"))
 }
 
-/// PostgreSQL refuses a NUL in a text, and a model's name comes from the client: one such request must not hold up all others.
+/// PostgreSQL refuses a NUL in a text, and a model's name comes from the client: one such request must not
+/// hold up all others.
 pub(crate) fn clean(text: &str) -> String {
     let end = text.floor_char_boundary(MOST_BYTES);
     text[..end].replace('\0', "\u{fffd}")

@@ -1,11 +1,13 @@
 //! From a finished request to a row: a queue, a background task, and the journal for when the store is away.
 //!
-//! [`UsageWriter::submit`] only pushes onto a queue. The task wakes at the first record, waits up to 200 ms for company (or until 256 are
-//! there), and writes them in one transaction. When the store does not take a batch within two seconds, the batch goes to the journal on disk,
-//! and so does everything after it, at the same pace, until the store is back and has taken the journal too.
+//! [`UsageWriter::submit`] only pushes onto a queue. The task wakes at the first record, waits up to 200 ms
+//! for company (or until 256 are there), and writes them in one transaction. When the store does not take a
+//! batch within two seconds, the batch goes to the journal on disk, and so does everything after it, at the
+//! same pace, until the store is back and has taken the journal too.
 //!
-//! What can be lost: nothing at an orderly end (`close`). At `kill -9` or a power cut the records of the last 200 ms; of the last 2.2 s when it
-//! comes just as the store freezes, before the first batch has missed its deadline.
+//! What can be lost: nothing at an orderly end (`close`). At `kill -9` or a power cut the records of the last
+//! 200 ms; of the last 2.2 s when it comes just as the store freezes, before the first batch has missed its
+//! deadline.
 
 use std::fmt;
 use std::path::Path;
@@ -36,8 +38,8 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(250);
 /// Bounds how late a store that is back is noticed.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(4);
 
-/// Takes usage records from requests. A clone feeds the same queue. When the last clone is dropped, the task writes what is left and ends;
-/// [`UsageWriter::close`] waits for that.
+/// Takes usage records from requests. A clone feeds the same queue. When the last clone is dropped, the task
+/// writes what is left and ends; [`UsageWriter::close`] waits for that.
 #[derive(Clone)]
 pub struct UsageWriter {
     records: mpsc::Sender<Box<UsageRecord>>,
@@ -84,7 +86,8 @@ pub struct WriterStats {
     pub overflowed: u64,
     /// Records that the database will never take; they are kept in `refused.json-lines`.
     pub refused: u64,
-    /// Records that neither the database nor the disk took. Anything but 0 is an incident; each one is in the log.
+    /// Records that neither the database nor the disk took. Anything but 0 is an incident; each one is in the
+    /// log.
     pub lost: u64,
     /// Batches that the database did not take in time.
     pub failed_batches: u64,
@@ -105,16 +108,20 @@ enum Order {
 }
 
 impl UsageWriter {
-    /// Starts the background task on the current tokio runtime. The journal is kept in `folder`, which is made when it is missing; what an
-    /// earlier run left there is replayed.
+    /// Starts the background task on the current tokio runtime. The journal is kept in `folder`, which is
+    /// made when it is missing; what an earlier run left there is replayed.
     ///
     /// # Errors
     /// [`LedgerError::File`] when the folder cannot be used.
     pub fn start(ledger: &Ledger, folder: &Path) -> Result<Self, LedgerError> {
+        Self::start_sized(ledger, folder, QUEUE)
+    }
+
+    fn start_sized(ledger: &Ledger, folder: &Path, queue: usize) -> Result<Self, LedgerError> {
         let failed = |source| LedgerError::File { path: folder.to_owned(), source };
         let journal = Journal::open(folder).map_err(failed)?;
         let replay = AtomicBool::new(!journal.is_empty().map_err(failed)?);
-        let (records, queue) = mpsc::channel(QUEUE);
+        let (records, queue) = mpsc::channel(queue);
         let (orders, orders_in) = mpsc::channel(8);
         let shared = Arc::new(Shared {
             counts: Counts::default(),
@@ -135,8 +142,8 @@ impl UsageWriter {
 
     /// Hands over a record. Returns at once: it pushes onto a queue, and every 256th call wakes the task.
     ///
-    /// Only when 65,536 records wait already, or after [`Self::close`], it writes the record to the journal itself, which takes as long as the disk takes:
-    /// losing the record would be worse.
+    /// Only when 65,536 records wait already, or after [`Self::close`], it writes the record to the journal
+    /// itself, which takes as long as the disk takes: losing the record would be worse.
     pub fn submit(&self, record: Box<UsageRecord>) {
         let counts = &self.shared.counts;
         match self.records.try_send(record) {
@@ -153,8 +160,9 @@ impl UsageWriter {
         }
     }
 
-    /// Waits until everything that was submitted before is in the database, or in the journal when the database does not take it. Takes no longer than a
-    /// few deadlines (about 10 s), however the store behaves.
+    /// Waits until everything that was submitted before is in the database, or in the journal when the
+    /// database does not take it. Takes no longer than a few deadlines (about 10 s), however the store
+    /// behaves.
     pub async fn flush(&self) -> FlushReport {
         self.order(Order::Flush).await
     }
@@ -219,7 +227,8 @@ impl Shared {
                 self.counts.lost.fetch_add(records.len() as u64, Ordering::Relaxed);
                 for record in records {
                     let line = serde_json::to_string(record).unwrap_or_default();
-                    tracing::error!(%error, folder = %journal.folder().display(), record = line, "a usage record could not be kept");
+                    let folder = journal.folder().display();
+                    tracing::error!(%error, %folder, record = line, "a usage record could not be kept");
                 }
             }
         }
@@ -263,7 +272,8 @@ impl Task {
                     let _ = reply.send(report);
                 }
                 Wake::Ordered(Order::Close(reply)) => {
-                    // From here on `submit` journals by itself; `drain` then finds all that was accepted before.
+                    // From here on `submit` journals by itself; `drain` then finds all that was accepted
+                    // before.
                     self.queue.close();
                     let report = self.flush(&mut batch).await;
                     let _ = reply.send(report);
@@ -339,7 +349,8 @@ impl Task {
         blocking(move || shared.keep(&batch)).await;
     }
 
-    /// Writes records to the database. One that it refuses for good is put aside, so that it does not hold up the others.
+    /// Writes records to the database. One that it refuses for good is put aside, so that it does not hold up
+    /// the others.
     async fn write(&self, records: &[Submitted]) -> Result<(), LedgerError> {
         match self.insert(records).await {
             Err(error) if error.refuses_value() => {}
@@ -348,7 +359,8 @@ impl Task {
         for record in records {
             match self.insert(std::slice::from_ref(record)).await {
                 Err(error) if error.refuses_value() => {
-                    tracing::error!(%error, request_id = record.request_id, "the database refuses a usage record");
+                    let request_id = &record.request_id;
+                    tracing::error!(%error, request_id, "the database refuses a usage record");
                     self.shared.counts.refused.fetch_add(1, Ordering::Relaxed);
                     let (shared, record) = (Arc::clone(&self.shared), record.clone());
                     blocking(move || {
@@ -422,7 +434,8 @@ impl Task {
         self.shared.counts.replayed.fetch_add(segment.records.len() as u64, Ordering::Relaxed);
         self.note_back();
         if let Err(error) = blocking(move || segment.done()).await {
-            // It will be replayed again and again, which the database bears; somebody has to look at the disk.
+            // It will be replayed again and again, which the database bears; somebody has to look at the
+            // disk.
             tracing::error!(%error, "a replayed usage journal cannot be removed");
         }
         true
@@ -454,19 +467,62 @@ impl Task {
 
     async fn flush(&mut self, batch: &mut Vec<Submitted>) -> FlushReport {
         let until = Instant::now() + FLUSH_BUDGET;
-        // Whoever flushes wants to know now, not after the backoff. The journal goes first, as it would without the flush.
+        // Whoever flushes wants to know now, not after the backoff. The journal goes first, as it would
+        // without the flush.
         while self.behind() && self.replay_one().await && Instant::now() < until {}
         self.drain(batch).await;
         FlushReport { in_database: !self.behind() }
     }
 }
 
-/// Runs disk work where it does not stop the runtime. The closure's panics are its own; the shutdown of the runtime waits for it.
+/// Runs disk work where it does not stop the runtime. The closure's panics are its own; the shutdown of the
+/// runtime waits for it.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await.map_err(tokio::task::JoinError::try_into_panic) {
         Ok(done) => done,
         Err(Ok(panic)) => std::panic::resume_unwind(panic),
         // The runtime is going away, and this task with it.
         Err(Err(_cancelled)) => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use nova_wire::Dialect;
+
+    use super::*;
+    use crate::{GroupBy, Secret};
+
+    struct Folder(PathBuf);
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_spills_onto_the_disk_and_loses_nothing() {
+        let name = format!("nova-ledger-queue-{}", std::process::id());
+        let folder = Folder(std::env::temp_dir().join(name));
+        fs::create_dir(&folder.0).unwrap();
+        let url = format!("sqlite://{}/nova.db", folder.0.display());
+        let ledger = Ledger::open(&url, Secret::new("p".repeat(32))).await.unwrap();
+        let writer = UsageWriter::start_sized(&ledger, &folder.0.join("journal"), 4).unwrap();
+        // The task cannot run before this one waits, so it takes nothing in between.
+        for number in 0..10 {
+            let record = UsageRecord::new(number.to_string(), number, Dialect::Chat, Arc::from("m"));
+            writer.submit(Box::new(record));
+        }
+        let stats = writer.stats();
+        assert_eq!((stats.queued, stats.overflowed, stats.journaled), (4, 6, 6));
+        assert!(writer.flush().await.in_database);
+        let stats = writer.stats();
+        assert_eq!((stats.queued, stats.written, stats.replayed, stats.lost), (0, 4, 6, 0));
+        assert_eq!(ledger.usage_summary(0, 10, GroupBy::Model).await.unwrap()[0].requests, 10);
+        ledger.close().await;
     }
 }
