@@ -10,7 +10,8 @@
 //!   They can only change while the connection is polled, which the same function has just done; a
 //!   real waker would make the task wake itself.
 //! - To drop an exchange is to close its connection: no drain, no other task to tell.
-//! - Whether the peer has closed an idle connection is found out by polling it once.
+//! - Whether the peer has closed an idle connection is found out by polling it. The library reads before
+//!   it writes, so that a request on a closed connection comes back unsent.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -39,8 +40,8 @@ const MAX_BUFFER: usize = 64 << 10;
 #[derive(Debug)]
 pub(crate) struct Http1 {
     sender: SendRequest<Full<Bytes>>,
-    connection: Connection<TokioIo<Stream>, Full<Bytes>>,
-    finished: bool,
+    /// `None` once it has ended. It has to be dropped then: that gives back a request that was not sent.
+    connection: Option<Connection<TokioIo<Stream>, Full<Bytes>>>,
     heard: Heard,
     /// The deadline of the exchange under way. It stays armed between requests, see [`Timer`].
     pub(crate) timer: Timer,
@@ -69,7 +70,7 @@ impl Http1 {
             .await
             .map_err(|error| Failure::from_hyper(error, false))?;
         let (timer, idle_since) = (Timer::default(), Instant::now());
-        Ok(Box::new(Self { sender, connection, finished: false, heard, timer, idle_since, _open: open }))
+        Ok(Box::new(Self { sender, connection: Some(connection), heard, timer, idle_since, _open: open }))
     }
 
     /// Sends a request and waits for the response head, at most until the timer's deadline.
@@ -83,9 +84,7 @@ impl Http1 {
         let mut response = pin!(unconstrained(self.sender.try_send_request(request)));
         poll_fn(|context| {
             let quiet = &mut Context::from_waker(Waker::noop());
-            if !self.finished {
-                self.finished = Pin::new(&mut self.connection).poll(context).is_ready();
-            }
+            self.drive(context);
             match response.as_mut().poll(quiet) {
                 Poll::Ready(Ok(response)) => return Poll::Ready(Some(Ok(response))),
                 Poll::Ready(Err(mut error)) => {
@@ -109,8 +108,8 @@ impl Http1 {
     ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         let quiet = &mut Context::from_waker(Waker::noop());
         let mut polled = Pin::new(&mut *body).poll_frame(quiet);
-        if polled.is_pending() && !self.finished {
-            self.finished = Pin::new(&mut self.connection).poll(context).is_ready();
+        if polled.is_pending() {
+            self.drive(context);
             polled = Pin::new(body).poll_frame(quiet);
         }
         polled.map_err(|error| Failure::from_hyper(error, true))
@@ -118,10 +117,15 @@ impl Http1 {
 
     /// Whether the connection can take another request right now.
     pub(crate) fn is_reusable(&mut self) -> bool {
-        if !self.finished {
-            let quiet = &mut Context::from_waker(Waker::noop());
-            self.finished = Pin::new(&mut self.connection).poll(quiet).is_ready();
+        self.drive(&mut Context::from_waker(Waker::noop()));
+        self.connection.is_some() && self.sender.is_ready()
+    }
+
+    /// Reads and writes what can be read and written.
+    fn drive(&mut self, context: &mut Context<'_>) {
+        let polled = self.connection.as_mut().map(|connection| Pin::new(connection).poll(context));
+        if let Some(Poll::Ready(_)) = polled {
+            self.connection = None;
         }
-        !self.finished && self.sender.is_ready()
     }
 }
