@@ -266,8 +266,16 @@ fn live(options: &EngineOptions, gauges: Arc<Gauges>, commands: &Receiver<Comman
     });
 }
 
-/// Reads everything that the model file holds.
-pub(crate) fn load(options: &EngineOptions, gauges: Arc<Gauges>) -> Result<(Arc<Loaded>, Runner), EngineError> {
+fn load(options: &EngineOptions, gauges: Arc<Gauges>) -> Result<(Arc<Loaded>, Runner), EngineError> {
+    load_bounded(options, gauges, PROMPT_ROWS)
+}
+
+/// Reads everything that the model file holds. `prompt_rows` is how much of a prompt one step takes.
+pub(crate) fn load_bounded(
+    options: &EngineOptions,
+    gauges: Arc<Gauges>,
+    prompt_rows: usize,
+) -> Result<(Arc<Loaded>, Runner), EngineError> {
     let begun = Instant::now();
     let isa = Isa::detect();
     let file = GgufFile::open(&options.model)?;
@@ -280,7 +288,7 @@ pub(crate) fn load(options: &EngineOptions, gauges: Arc<Gauges>) -> Result<(Arc<
     let pool = Pool::new(options.threads()).map_err(EngineError::Thread)?;
     let bounds = Bounds {
         sequences: options.max_sequences.max(1),
-        prompt_rows: PROMPT_ROWS,
+        prompt_rows,
         context: config.context,
         cache_tokens: CACHE_BYTES / CacheShape::new(&config).token_bytes().max(1),
     };

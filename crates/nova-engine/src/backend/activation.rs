@@ -10,6 +10,8 @@ pub(super) struct ActBlock {
     pub(super) scale: f32,
     /// `-128` times the sum of the 32 int8: takes back the `+ 128` that VNNI's unsigned weights carry.
     pub(super) bias: i32,
+    /// The sum of the 32 values, as quantised: what a weight's offset is multiplied by.
+    pub(super) sum: f32,
 }
 
 /// Quantised rows. Kept between steps, so that a step allocates nothing.
@@ -59,7 +61,8 @@ fn quantise(values: &[f32; BLOCK]) -> ActBlock {
     for (word, four) in words.iter_mut().zip(bytes.as_chunks::<4>().0) {
         *word = i32::from_le_bytes(*four);
     }
-    ActBlock { words, scale: largest / 127.0, bias: -128 * sum }
+    let scale = largest / 127.0;
+    ActBlock { words, scale, bias: -128 * sum, sum: sum as f32 * scale }
 }
 
 /// Root-mean-square normalisation of each row (Zhang and Sennrich, 2019), scaled by `weight`.

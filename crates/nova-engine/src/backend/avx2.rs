@@ -42,6 +42,13 @@ pub(super) fn tile<const M: usize>(tile: Tile<'_>, rows: [&[ActBlock]; M]) -> [[
                 let scale = _mm256_mul_ps(scales, _mm256_set1_ps(rows[m][b].scale));
                 totals[m][half] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[m][half]), scale, totals[m][half]);
             }
+            if let Some(offsets) = tile.offsets.get(b) {
+                // SAFETY: as above.
+                let offsets = unsafe { _mm256_load_ps(offsets.0.as_ptr().add(half * 8)) };
+                for m in 0..M {
+                    totals[m][half] = _mm256_fmadd_ps(offsets, _mm256_set1_ps(rows[m][b].sum), totals[m][half]);
+                }
+            }
         }
     }
     totals.map(|total| {

@@ -1,7 +1,7 @@
 //! Kernels for AVX-512 with VNNI (Intel since Ice Lake, AMD since Zen 4).
 
 use std::arch::x86_64::{
-    __m512, __m512i, _mm512_add_ps, _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_load_ps,
+    __m512, __m512i, _mm512_add_ps, _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps,
     _mm512_load_si512, _mm512_loadu_ps, _mm512_mask_blend_ps, _mm512_max_ps, _mm512_mul_ps, _mm512_reduce_add_ps,
     _mm512_reduce_max_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
 };
@@ -13,6 +13,11 @@ use super::pack::{LANES, Tile};
 /// Products of one tile with `M` rows: eight dot-product instructions per block and row.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 pub(super) fn tile<const M: usize>(tile: Tile<'_>, rows: [&[ActBlock]; M]) -> [[f32; LANES]; M] {
+    if tile.offsets.is_empty() { products::<M, false>(tile, rows) } else { products::<M, true>(tile, rows) }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn products<const M: usize, const OFFSETS: bool>(tile: Tile<'_>, rows: [&[ActBlock]; M]) -> [[f32; LANES]; M] {
     let blocks = tile.blocks.len();
     // One check here instead of one per block and row below.
     let rows = rows.map(|row| &row[..blocks]);
@@ -27,11 +32,16 @@ pub(super) fn tile<const M: usize>(tile: Tile<'_>, rows: [&[ActBlock]; M]) -> [[
                 sums[m] = _mm512_dpbusd_epi32(sums[m], weights, _mm512_set1_epi32(rows[m][b].words[g]));
             }
         }
-        // SAFETY: `Scales` are 16 floats aligned to 64 bytes.
-        let scales = unsafe { _mm512_load_ps(tile.scales[b].0.as_ptr()) };
+        let scales = load(&tile.scales[b].0);
         for m in 0..M {
             let scale = _mm512_mul_ps(scales, _mm512_set1_ps(rows[m][b].scale));
             totals[m] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[m]), scale, totals[m]);
+        }
+        if OFFSETS {
+            let offsets = load(&tile.offsets[b].0);
+            for m in 0..M {
+                totals[m] = _mm512_fmadd_ps(offsets, _mm512_set1_ps(rows[m][b].sum), totals[m]);
+            }
         }
     }
     totals.map(|total| {

@@ -23,7 +23,7 @@ pub(super) fn tile<const M: usize>(tile: Tile<'_>, rows: [&[ActBlock]; M]) -> [[
         // SAFETY: NEON is part of the target; the stores write four floats into chunks of four.
         unsafe {
             let mut totals = [vdupq_n_f32(0.0); QUARTERS];
-            for ((lines, scales), x) in tile.blocks.iter().zip(tile.scales).zip(row) {
+            for (b, ((lines, scales), x)) in tile.blocks.iter().zip(tile.scales).zip(row).enumerate() {
                 let mut sums: [int32x4_t; QUARTERS] = [vdupq_n_s32(0); QUARTERS];
                 for (line, word) in lines.iter().zip(x.words) {
                     let x = vreinterpret_s8_s32(vdup_n_s32(word));
@@ -37,6 +37,10 @@ pub(super) fn tile<const M: usize>(tile: Tile<'_>, rows: [&[ActBlock]; M]) -> [[
                 for ((total, sum), scales) in totals.iter_mut().zip(sums).zip(scales.0.as_chunks::<4>().0) {
                     let scale = vmulq_f32(vld1q_f32(scales.as_ptr()), vdupq_n_f32(x.scale));
                     *total = vaddq_f32(*total, vmulq_f32(vcvtq_f32_s32(sum), scale));
+                }
+                let offsets = tile.offsets.get(b).map_or([].as_slice(), |offsets| offsets.0.as_chunks::<4>().0);
+                for (total, offsets) in totals.iter_mut().zip(offsets) {
+                    *total = vaddq_f32(*total, vmulq_f32(vld1q_f32(offsets.as_ptr()), vdupq_n_f32(x.sum)));
                 }
             }
             for (out, total) in out[m].as_chunks_mut::<4>().0.iter_mut().zip(totals) {

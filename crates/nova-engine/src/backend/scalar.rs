@@ -8,7 +8,7 @@ use super::pack::{LANES, Tile};
 pub(super) fn tile<const M: usize>(tile: Tile<'_>, rows: [&[ActBlock]; M]) -> [[f32; LANES]; M] {
     rows.map(|row| {
         let mut out = [0.0; LANES];
-        for ((lines, scales), x) in tile.blocks.iter().zip(tile.scales).zip(row) {
+        for (b, ((lines, scales), x)) in tile.blocks.iter().zip(tile.scales).zip(row).enumerate() {
             let mut sums = [0_i32; LANES];
             for (line, word) in lines.iter().zip(x.words) {
                 let x = word.to_le_bytes().map(|byte| i32::from(byte as i8));
@@ -20,6 +20,11 @@ pub(super) fn tile<const M: usize>(tile: Tile<'_>, rows: [&[ActBlock]; M]) -> [[
             }
             for ((out, sum), scale) in out.iter_mut().zip(sums).zip(scales.0) {
                 *out += sum as f32 * (scale * x.scale);
+            }
+            if let Some(offsets) = tile.offsets.get(b) {
+                for (out, offset) in out.iter_mut().zip(offsets.0) {
+                    *out += offset * x.sum;
+                }
             }
         }
         out

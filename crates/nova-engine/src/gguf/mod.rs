@@ -19,7 +19,7 @@ use std::io::{BufReader, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-pub(crate) use block::{BLOCK, TensorKind, half_to_f32};
+pub(crate) use block::{BLOCK, TensorKind};
 use reader::Reader;
 pub(crate) use reader::HeaderError;
 

@@ -47,7 +47,7 @@ impl Weights {
                 scope.spawn(|| {
                     while let Some((info, mut part)) = lock(&todo).pop() {
                         match file.read_rows(info, part.first, part.count) {
-                            Ok(stored) => part.fill(info.kind, &stored),
+                            Ok(stored) => part.fill(&stored),
                             Err(e) => {
                                 lock(&todo).clear();
                                 *lock(&failure) = Some(e);
@@ -69,8 +69,9 @@ impl Weights {
     /// Matrices of the right shapes without their weights. Norms are small and read at once.
     fn empty(file: &GgufFile, c: &Config, isa: Isa) -> Result<Self, EngineError> {
         let matrix = |name: &str, rows: usize, row: usize| {
-            check(file.require(name)?, rows, row)?;
-            Ok::<_, EngineError>(Packed::new(isa, rows, row))
+            let info = file.require(name)?;
+            check(info, rows, row)?;
+            Ok::<_, EngineError>(Packed::new(isa, info.kind, rows, row))
         };
         let norm = |name: &str| {
             let info = file.require(name)?;

@@ -7,7 +7,7 @@ use super::damaged;
 use crate::error::EngineError;
 
 /// GPT-2's printable stand-in for a byte: itself where it prints, else the next free character from U+0100.
-pub(super) fn byte_char(byte: u8) -> char {
+pub(crate) fn byte_char(byte: u8) -> char {
     let shift = match byte {
         0x21..=0x7e | 0xa1..=0xac | 0xae..=0xff => return char::from(byte),
         0x00..=0x20 => u32::from(byte),

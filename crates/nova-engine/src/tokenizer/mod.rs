@@ -14,7 +14,8 @@ use std::collections::HashMap;
 
 use crate::error::EngineError;
 use crate::gguf::Header;
-use merge::{Merges, byte_char, char_byte};
+pub(crate) use merge::byte_char;
+use merge::{Merges, char_byte};
 use split::Rules;
 
 const CONTROL: f64 = 3.0;

@@ -4,6 +4,9 @@
 //! nothing to do. A sequence ends when it is done or when the receiver of its events is gone, which is looked at before
 //! every step.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -150,8 +153,8 @@ impl Runner {
         }
     }
 
-    /// One forward pass over whatever the scheduler planned.
-    pub(crate) fn step(&mut self) {
+    /// One forward pass over whatever the scheduler planned. Returns how many tokens were sampled.
+    pub(crate) fn step(&mut self) -> usize {
         let Plan { shares, dropped } = self.scheduler.plan();
         for id in dropped {
             if let Some(sequence) = self.sequences.get_mut(&id) {
@@ -165,16 +168,18 @@ impl Runner {
         let mut active: Vec<_> = shares.into_iter().filter_map(take).collect();
         let mut pieces: Vec<_> = active.iter_mut().map(|(share, sequence)| sequence.piece(*share)).collect();
         if pieces.is_empty() {
-            return;
+            return 0;
         }
         let rows: usize = pieces.iter().map(|piece| piece.tokens.len()).sum();
         let mut logits = self.model.run(&mut pieces).into_iter();
         self.gauges.steps.fetch_add(1, Relaxed);
         self.gauges.rows.fetch_add(rows as u64, Relaxed);
+        let sampled = logits.len();
         for (share, sequence) in active {
             let logits = if share.sample { logits.next() } else { None };
             self.settle(share, sequence, logits.as_deref());
         }
+        sampled
     }
 
     /// Samples if there is something to sample from; keeps the sequence if it goes on.
@@ -209,9 +214,14 @@ impl Runner {
         self.gauges.cache_blocks.store(self.scheduler.blocks(), Relaxed);
     }
 
-    #[cfg(test)]
+    /// Whether nothing is queued or running.
     pub(crate) fn is_idle(&self) -> bool {
-        self.scheduler.is_empty() && self.sequences.is_empty()
+        self.scheduler.is_empty()
+    }
+
+    /// Whether some sequence has not said its first token yet.
+    pub(crate) fn is_reading(&self) -> bool {
+        self.sequences.values().any(|sequence| sequence.generated == 0)
     }
 }
 
