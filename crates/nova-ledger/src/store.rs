@@ -54,7 +54,7 @@ impl Kind {
     const fn session(self) -> &'static str {
         match self {
             Self::Sqlite => {
-                "PRAGMA busy_timeout = 2000; PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL;"
+                "PRAGMA busy_timeout = 1500; PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL;"
             }
             Self::Postgres => {
                 "SET statement_timeout = 10000; SET idle_in_transaction_session_timeout = 10000; \

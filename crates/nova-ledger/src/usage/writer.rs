@@ -32,7 +32,7 @@ const BATCH: usize = 256;
 const LINGER: Duration = Duration::from_millis(200);
 /// After this the store counts as away.
 const WRITE_DEADLINE: Duration = Duration::from_secs(2);
-/// A flush replays the journal for no longer than this; what is left stays in the journal.
+/// A flush uses the database for no longer than this; what is left goes to the journal, or stays there.
 const FLUSH_BUDGET: Duration = Duration::from_secs(5);
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
 /// Bounds how late a store that is back is noticed.
@@ -264,7 +264,7 @@ impl Task {
         loop {
             match self.wait(&mut batch).await {
                 Wake::Due => {
-                    self.drain(&mut batch).await;
+                    self.drain(&mut batch, None).await;
                     self.replay_when_due().await;
                 }
                 Wake::Ordered(Order::Flush(reply)) => {
@@ -312,14 +312,15 @@ impl Task {
         }
     }
 
-    /// Writes all that is in the queue, batch by batch.
-    async fn drain(&mut self, batch: &mut Vec<Submitted>) {
+    /// Writes all that is in the queue, batch by batch; to the disk only, once `until` has passed.
+    async fn drain(&mut self, batch: &mut Vec<Submitted>, until: Option<Instant>) {
         loop {
             self.fill(batch);
             if batch.is_empty() {
                 return;
             }
-            self.settle(std::mem::take(batch)).await;
+            let late = until.is_some_and(|until| Instant::now() >= until);
+            self.settle(std::mem::take(batch), late).await;
         }
     }
 
@@ -334,9 +335,8 @@ impl Task {
     }
 
     /// Brings a batch to safety: into the database, or else onto the disk.
-    async fn settle(&mut self, batch: Vec<Submitted>) {
-        let batch = Arc::new(batch);
-        if self.away.is_none() {
+    async fn settle(&mut self, batch: Vec<Submitted>, disk_only: bool) {
+        if self.away.is_none() && !disk_only {
             match self.write(&batch).await {
                 Ok(()) => {
                     self.shared.counts.written.fetch_add(batch.len() as u64, Ordering::Relaxed);
@@ -470,7 +470,7 @@ impl Task {
         // Whoever flushes wants to know now, not after the backoff. The journal goes first, as it would
         // without the flush.
         while self.behind() && self.replay_one().await && Instant::now() < until {}
-        self.drain(batch).await;
+        self.drain(batch, Some(until)).await;
         FlushReport { in_database: !self.behind() }
     }
 }
