@@ -4,24 +4,21 @@
 ///
 /// Letter case and separators do not count: `GPT5_mini` is `gpt-5-mini`. What counts is the number of
 /// letters inserted, removed, replaced or swapped (Damerau–Levenshtein), and a third of the name may be
-/// wrong. Where names are equally alike, the one with a longer common beginning comes first.
+/// wrong. Where names are equally alike, the one with a longer common beginning comes first, then the one
+/// that stood first.
 pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>, n: usize) -> Vec<&'a str> {
     let wanted = bare(name);
     let allowed = (wanted.chars().count() / 3).max(2);
-    let mut found: Vec<_> = known
-        .filter_map(|known| {
-            let candidate = bare(known);
-            let distance = strsim::osa_distance(&wanted, &candidate);
-            let common = wanted.chars().zip(candidate.chars()).take_while(|(a, b)| a == b).count();
-            (distance <= allowed && distance < candidate.len()).then_some((
-                distance,
-                usize::MAX - common,
-                known,
-            ))
-        })
-        .collect();
+    let alike = |(index, known): (usize, &'a str)| {
+        let candidate = bare(known);
+        let distance = strsim::osa_distance(&wanted, &candidate);
+        let common = wanted.chars().zip(candidate.chars()).take_while(|(a, b)| a == b).count();
+        let counts = distance <= allowed && distance < candidate.len();
+        counts.then_some((distance, usize::MAX - common, index, known))
+    };
+    let mut found: Vec<_> = known.enumerate().filter_map(alike).collect();
     found.sort_unstable();
-    found.into_iter().take(n).map(|(_, _, known)| known).collect()
+    found.into_iter().take(n).map(|(_, _, _, known)| known).collect()
 }
 
 /// The letters and digits, in lower case; no more than names have, so that a hostile one costs little.

@@ -148,7 +148,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for EntriesVisitor<T> {
 fn problem(file: &str, error: &serde_saphyr::Error) -> Problem {
     let place = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
     let location = error.location();
-    let text = error.without_snippet().to_string();
+    let text = error.without_snippet().render_with_formatter(&serde_saphyr::UserMessageFormatter);
     let message = text.split(" at line ").next().unwrap_or(&text).to_owned();
     Problem {
         file: file.to_owned(),

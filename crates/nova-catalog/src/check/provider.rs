@@ -124,7 +124,9 @@ fn endpoints(
             scope.report(&format!("endpoints[{index}]"), format!("`{}` is there twice", endpoint.dialect));
         }
     }
+    // One without a place is the catalogue's own, and may well stand unused behind given endpoints.
     if let Some(url) = &provider.base_url
+        && url.line > 0
         && !raw.is_empty()
         && raw.iter().all(|endpoint| endpoint.base_url.is_some())
     {
