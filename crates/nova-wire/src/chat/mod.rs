@@ -8,9 +8,11 @@
 //! answer and a stream share stands here.
 
 pub mod reply;
-
+pub mod request;
 pub mod stream;
 
+mod message;
+mod think;
 
 
 use serde_json::Value;

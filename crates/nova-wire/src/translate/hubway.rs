@@ -1,41 +1,292 @@
-//! Two dialects: everything passes through the hub.
+//! Two dialects, or one that an upstream strays far from: everything passes through the hub.
 
 use bytes::Bytes;
+use serde_json::Value;
 
+use super::passthrough::cut;
 use super::{Meter, Outbound, Reply, ReplyContext, Target};
 use crate::chat;
 use crate::dialect::Dialect;
 use crate::error::{BadRequest, UpstreamError};
+use crate::hub::{self, delta::Delta};
+use crate::hub::reply::{Finish, ReplyPart};
+use crate::messages;
+use crate::quirks::Quirks;
+use crate::sse::{BadEvent, Decoder, Event};
 
-pub(super) fn request(
-    client: Dialect,
-    _body: &[u8],
-    target: &Target<'_>,
-) -> Result<Outbound, BadRequest> {
-    Err(BadRequest {
+/// The request, read from the client's dialect and written in the target's.
+pub(super) fn request(client: Dialect, body: &[u8], target: &Target<'_>) -> Result<Outbound, BadRequest> {
+    let mut request = match client {
+        Dialect::Chat => chat::request::read(body)?,
+        Dialect::Messages => messages::request::read(body)?,
+        Dialect::Responses => return Err(untranslated(client, target.dialect)),
+    };
+    let mut dropped = Vec::new();
+    if client != target.dialect {
+        // What only the client's dialect knows has no meaning in another.
+        dropped.extend(std::mem::take(&mut request.extra).into_iter().filter_map(named));
+    }
+    let body = match target.dialect {
+        Dialect::Chat => chat::request::write(&request, target, &mut dropped)?,
+        Dialect::Messages => messages::request::write(&request, target, &mut dropped)?,
+        Dialect::Responses => return Err(untranslated(client, target.dialect)),
+    };
+    Ok(Outbound { body, dropped, hub: true })
+}
+
+/// The name of a field that is lost; a field that asks for nothing is not missed.
+fn named((name, value): (String, Value)) -> Option<String> {
+    let idle = match (name.as_str(), &value) {
+        (_, Value::Null) => true,
+        ("n", n) => n.as_u64() == Some(1),
+        ("logprobs" | "store", flag) => flag.as_bool() == Some(false),
+        ("presence_penalty" | "frequency_penalty", penalty) => penalty.as_f64() == Some(0.0),
+        (_, Value::Object(fields)) => fields.is_empty(),
+        (_, Value::Array(items)) => items.is_empty(),
+        _ => false,
+    };
+    (!idle).then_some(name)
+}
+
+fn untranslated(client: Dialect, target: Dialect) -> BadRequest {
+    BadRequest {
         path: String::new(),
-        message: format!("no translation from {client} to {} yet", target.dialect),
+        message: format!("a request in the dialect `{client}` cannot be put to an upstream of the dialect `{target}`"),
         code: "unsupported",
-    })
+    }
 }
 
-pub(super) fn reply(_ctx: &ReplyContext, _body: &[u8]) -> Result<Reply, UpstreamError> {
-    Err(chat::garbage("no translation yet"))
+/// A whole answer, read from the upstream's dialect and written in the client's.
+pub(super) fn reply(ctx: &ReplyContext, body: &[u8]) -> Result<Reply, UpstreamError> {
+    let (reply, cost) = match ctx.upstream {
+        Dialect::Chat => (chat::reply::read(body, &ctx.quirks)?, chat::reply::cost_usd(body)),
+        Dialect::Messages => (messages::reply::read(body, &ctx.quirks)?, None),
+        Dialect::Responses => return Err(chat::garbage("answers of this dialect cannot be translated")),
+    };
+    let body = match ctx.client {
+        Dialect::Chat => chat::reply::write(&reply, ctx),
+        Dialect::Messages => messages::reply::write(&reply, ctx),
+        Dialect::Responses => return Err(chat::garbage("answers cannot be translated into this dialect")),
+    };
+    Ok(Reply { body, meter: Meter { upstream_cost_usd: cost, ..meter(reply) } })
 }
 
+/// What is counted of a whole answer.
+pub(super) fn meter(reply: hub::reply::Reply) -> Meter {
+    let output_bytes = reply.parts.iter().map(size).sum();
+    Meter {
+        usage: reply.usage,
+        finish: (reply.finish != Finish::Unsaid).then_some(reply.finish),
+        content_started: output_bytes > 0,
+        output_bytes,
+        upstream_model: reply.model,
+        ..Meter::default()
+    }
+}
+
+fn size(part: &ReplyPart) -> u64 {
+    let length = match part {
+        ReplyPart::Thinking { text, .. } | ReplyPart::Text(text) | ReplyPart::Refusal(text) => text.len(),
+        ReplyPart::RedactedThinking { data } => data.len(),
+        ReplyPart::ToolCall(hub::request::ToolCall { name, arguments, .. }) => name.len() + arguments.len(),
+    };
+    length as u64
+}
+
+/// The reader of the upstream's dialect.
 #[derive(Debug)]
-pub(super) struct Relay;
+enum Reader {
+    Chat(chat::stream::Reader),
+    Messages(messages::stream::Reader),
+    /// A dialect without a translator.
+    None,
+}
+
+impl Reader {
+    fn new(upstream: Dialect, quirks: &Quirks) -> Self {
+        match upstream {
+            Dialect::Chat => Self::Chat(chat::stream::Reader::new(quirks)),
+            Dialect::Messages => Self::Messages(messages::stream::Reader::new(quirks)),
+            Dialect::Responses => Self::None,
+        }
+    }
+
+    fn event(&mut self, event: &Event<'_>, out: &mut Vec<Delta>) -> Result<(), BadEvent> {
+        match self {
+            Self::Chat(reader) => reader.event(event, out),
+            Self::Messages(reader) => reader.event(event, out),
+            Self::None => Err(BadEvent),
+        }
+    }
+
+    fn end(&mut self, out: &mut Vec<Delta>) {
+        match self {
+            Self::Chat(reader) => reader.end(out),
+            Self::Messages(reader) => reader.end(out),
+            Self::None => {}
+        }
+    }
+}
+
+/// The writer of the client's dialect.
+#[derive(Debug)]
+enum Writer {
+    Chat(chat::stream::Writer),
+    Messages(messages::stream::Writer),
+    None,
+}
+
+impl Writer {
+    fn new(ctx: &ReplyContext) -> Self {
+        match ctx.client {
+            Dialect::Chat => Self::Chat(chat::stream::Writer::new(ctx)),
+            Dialect::Messages => Self::Messages(messages::stream::Writer::new(ctx)),
+            Dialect::Responses => Self::None,
+        }
+    }
+
+    fn delta(&mut self, delta: Delta, out: &mut Vec<u8>) {
+        match self {
+            Self::Chat(writer) => writer.delta(delta, out),
+            Self::Messages(writer) => writer.delta(delta, out),
+            Self::None => {}
+        }
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) {
+        match self {
+            Self::Chat(writer) => writer.finish(out),
+            Self::Messages(writer) => writer.finish(out),
+            Self::None => {}
+        }
+    }
+}
+
+/// A stream that is translated.
+#[derive(Debug)]
+pub(super) struct Relay {
+    decoder: Decoder,
+    reader: Reader,
+    writer: Writer,
+    deltas: Vec<Delta>,
+    /// What was written and not yet given out.
+    ready: Vec<u8>,
+    no_finish: bool,
+    over: bool,
+}
 
 impl Relay {
-    pub(super) fn new(_ctx: &ReplyContext) -> Self {
-        Self
+    pub(super) fn new(ctx: &ReplyContext) -> Self {
+        Self {
+            decoder: Decoder::new(),
+            reader: Reader::new(ctx.upstream, &ctx.quirks),
+            writer: Writer::new(ctx),
+            deltas: Vec::new(),
+            ready: Vec::new(),
+            no_finish: ctx.quirks.no_finish_reason == Some(true),
+            over: false,
+        }
     }
 
-    pub(super) fn push(&mut self, _: &Bytes, _: &mut Meter, _: &mut Vec<Bytes>) -> Result<(), UpstreamError> {
-        Err(chat::garbage("no translation yet"))
+    /// Translates whole events of the chunk.
+    pub(super) fn push(
+        &mut self,
+        chunk: &Bytes,
+        meter: &mut Meter,
+        out: &mut Vec<Bytes>,
+    ) -> Result<(), UpstreamError> {
+        self.decoder.push(chunk).map_err(|error| chat::garbage(&error.to_string()))?;
+        self.drain(meter, out)
     }
 
-    pub(super) fn finish(&mut self, _: &mut Meter, _: &mut Vec<Bytes>) -> Result<(), UpstreamError> {
-        Err(chat::garbage("no translation yet"))
+    /// The body ended: the client's ending, or a failure where the answer was not finished.
+    pub(super) fn finish(&mut self, meter: &mut Meter, out: &mut Vec<Bytes>) -> Result<(), UpstreamError> {
+        self.decoder.finish();
+        self.drain(meter, out)?;
+        self.reader.end(&mut self.deltas);
+        self.apply(meter)?;
+        if !self.over && meter.finish.is_none() && !self.no_finish {
+            self.give(meter, out);
+            return Err(cut());
+        }
+        self.writer.finish(&mut self.ready);
+        out.push(Bytes::from(std::mem::take(&mut self.ready)));
+        Ok(())
     }
+
+    fn drain(&mut self, meter: &mut Meter, out: &mut Vec<Bytes>) -> Result<(), UpstreamError> {
+        let mut done = Ok(());
+        while let Some(event) = self.decoder.next_event() {
+            if done.is_err() || self.over {
+                continue;
+            }
+            if self.reader.event(&event, &mut self.deltas).is_err() {
+                meter.bad_events += 1;
+            }
+            if let Reader::Chat(reader) = &self.reader {
+                meter.upstream_cost_usd = reader.cost_usd();
+            }
+            done = apply(&mut self.deltas, &mut self.writer, &mut self.ready, meter).map(|over| self.over |= over);
+        }
+        self.give(meter, out);
+        done
+    }
+
+    fn apply(&mut self, meter: &mut Meter) -> Result<(), UpstreamError> {
+        self.over |= apply(&mut self.deltas, &mut self.writer, &mut self.ready, meter)?;
+        Ok(())
+    }
+
+    /// Gives out what was written, once there was content. Before it there is little to hold: the
+    /// beginning of an answer and pings.
+    fn give(&mut self, meter: &Meter, out: &mut Vec<Bytes>) {
+        if meter.content_started && !self.ready.is_empty() {
+            out.push(Bytes::from(std::mem::take(&mut self.ready)));
+        }
+    }
+}
+
+/// Counts deltas and hands them to the writer. Tells whether the upstream said that nothing follows.
+fn apply(
+    deltas: &mut Vec<Delta>,
+    writer: &mut Writer,
+    ready: &mut Vec<u8>,
+    meter: &mut Meter,
+) -> Result<bool, UpstreamError> {
+    let mut over = false;
+    for delta in deltas.drain(..) {
+        let content = match &delta {
+            Delta::Error(error) => return Err(error.clone()),
+            Delta::Finish(Finish::Failed(word)) => return Err(chat::broken(word)),
+            Delta::Start { model, usage } => {
+                meter.upstream_model = model.clone().or(meter.upstream_model.take());
+                meter.usage = usage.or(meter.usage);
+                None
+            }
+            Delta::Usage(usage) => {
+                meter.usage = Some(*usage);
+                None
+            }
+            Delta::Finish(finish) => {
+                meter.finish = Some(finish.clone());
+                None
+            }
+            Delta::End => {
+                over = true;
+                None
+            }
+            Delta::Ping if !meter.content_started => continue,
+            Delta::Ping | Delta::ToolEnd { .. } => None,
+            Delta::Thinking(text) | Delta::Text(text) | Delta::Refusal(text) => Some(text.len()),
+            Delta::ToolArguments { json, .. } => Some(json.len()),
+            Delta::ToolStart { name, .. } => Some(name.len()),
+            Delta::Signature(_) | Delta::RedactedThinking(_) => Some(0),
+        };
+        if let Some(bytes) = content {
+            meter.content_started = true;
+            meter.output_bytes += bytes as u64;
+        }
+        writer.delta(delta, ready);
+    }
+    Ok(over)
 }

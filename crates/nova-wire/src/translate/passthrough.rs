@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{Meter, Outbound, Reply, ReplyContext, Seen, Target};
+use super::{Meter, Outbound, Reply, ReplyContext, Seen, Target, hubway};
 use crate::chat;
 use crate::dialect::Dialect;
 use crate::error::{BadRequest, ErrorClass, UpstreamError};
+use crate::messages;
 use crate::peek::Peek;
 use crate::quirks::{MaxTokensField, Quirks, ToolChoiceForm};
 use crate::splice::{self, Edit, Field};
@@ -33,6 +34,9 @@ pub(super) fn request(
     let mut plan = Plan { body, fields: &fields, edits: vec![Edit::Set("model", model)], dropped: Vec::new() };
     plan.bound_tokens(client, target);
     plan.bend(target.quirks);
+    if client == Dialect::Chat {
+        plan.bend_tool_choice(target.quirks, peek);
+    }
     if asks_usage {
         plan.ask_usage();
     } else if client == Dialect::Chat && target.quirks.stream_options == Some(false) {
@@ -53,6 +57,7 @@ fn is_plain(client: Dialect, peek: &Peek, target: &Target<'_>) -> bool {
         && (quirks.max_tokens_field.is_some()
             || quirks.tool_choice.is_some()
             || quirks.tool_choice_required.is_some()
+            || (quirks.no_forced_tool_when_thinking == Some(true) && peek.has_tools)
             || quirks.parallel_tool_calls == Some(false)
             || quirks.stream_options == Some(false));
     !too_many
@@ -135,27 +140,36 @@ impl<'a> Plan<'a> {
         if quirks.parallel_tool_calls == Some(false) {
             self.drop("parallel_tool_calls");
         }
-        self.bend_tool_choice(quirks);
     }
 
-    fn bend_tool_choice(&mut self, quirks: &Quirks) {
+    /// A choice that the upstream refuses is left out: it then decides by itself.
+    fn bend_tool_choice(&mut self, quirks: &Quirks, peek: &Peek) {
         let Some(choice) = self.value("tool_choice") else { return };
         let form = match choice.as_str() {
             Some("auto") => ToolChoiceForm::Auto,
             Some("none") => ToolChoiceForm::None,
             Some("required") => ToolChoiceForm::Required,
             Some(_) => return,
-            // Messages has its own words in an object; only the chat dialect is bent here.
             None if choice.get("function").is_some() => ToolChoiceForm::Named,
             None => return,
         };
-        if !quirks.allows_tool_choice(form) {
+        let forced = matches!(form, ToolChoiceForm::Required | ToolChoiceForm::Named);
+        let refused = forced && quirks.no_forced_tool_when_thinking == Some(true) && self.thinks(quirks, peek);
+        if refused || !quirks.allows_tool_choice(form) {
             self.drop("tool_choice");
         } else if form == ToolChoiceForm::Required
             && let Some(word) = &quirks.tool_choice_required
         {
             self.edits.push(Edit::Set("tool_choice", splice::quoted(word)));
         }
+    }
+
+    /// Whether the model will think before it answers.
+    fn thinks(&self, quirks: &Quirks, peek: &Peek) -> bool {
+        let off = self.value("thinking").is_some_and(|value| value["type"] == "disabled")
+            || self.value("enable_thinking").is_some_and(|value| value == false)
+            || self.value("reasoning_effort").is_some_and(|value| value == "none");
+        peek.wants_thinking || (quirks.thinking_default_on == Some(true) && !off)
     }
 
     /// Asks the upstream for usage, which the client did not.
@@ -173,7 +187,8 @@ impl<'a> Plan<'a> {
 pub(super) fn reply(ctx: &ReplyContext, body: &[u8]) -> Result<Reply, UpstreamError> {
     let meter = match ctx.upstream {
         Dialect::Chat => chat::reply::meter(body, &ctx.quirks)?,
-        Dialect::Messages | Dialect::Responses => Meter::default(),
+        Dialect::Messages => hubway::meter(messages::reply::read(body, &ctx.quirks)?),
+        Dialect::Responses => Meter::default(),
     };
     Ok(Reply { body: body.to_vec(), meter })
 }
@@ -182,6 +197,7 @@ pub(super) fn reply(ctx: &ReplyContext, body: &[u8]) -> Result<Reply, UpstreamEr
 #[derive(Debug)]
 enum Observer {
     Chat(chat::stream::Observer),
+    Messages(messages::stream::Observer),
     /// A dialect that is only passed on.
     None,
 }
@@ -190,6 +206,7 @@ impl Observer {
     fn event(&mut self, event: &Event<'_>, meter: &mut Meter) -> Seen {
         match self {
             Self::Chat(observer) => observer.event(event, meter),
+            Self::Messages(observer) => observer.event(event, meter),
             Self::None => Seen { content: true, ..Seen::default() },
         }
     }
@@ -219,7 +236,8 @@ impl Relay {
             decoder: Decoder::new(),
             observer: match ctx.upstream {
                 Dialect::Chat => Observer::Chat(chat::stream::Observer::new(&ctx.quirks)),
-                Dialect::Messages | Dialect::Responses => Observer::None,
+                Dialect::Messages => Observer::Messages(messages::stream::Observer::new(&ctx.quirks)),
+                Dialect::Responses => Observer::None,
             },
             held: Vec::new(),
             held_bytes: 0,

@@ -63,6 +63,17 @@ fn quirks_are_spliced_and_what_is_lost_is_named() {
         r#"{{"reasoning_split":true,"model":"up","max_completion_tokens":100,"random_seed":7,"temperature":0.01,{MESSAGES}}}"#
     );
     check_request(&quirks, &body, &expected, &["user", "temperature", "parallel_tool_calls", "tool_choice"]);
+    let deepseek = Quirks {
+        no_forced_tool_when_thinking: Some(true),
+        thinking_default_on: Some(true),
+        ..Quirks::default()
+    };
+    let forced = |rest: &str| format!(r#"{{"model":"m",{MESSAGES},"tools":[{{"type":"function"}}]{rest}}}"#);
+    let sent = |rest: &str| forced(rest).replace("\"m\"", "\"up\"");
+    let required = r#","tool_choice":"required""#;
+    check_request(&deepseek, &forced(required), &sent(""), &["tool_choice"]);
+    let off = format!(r#","thinking":{{"type":"disabled"}}{required}"#);
+    check_request(&deepseek, &forced(&off), &sent(&off), &[]);
     let any = Quirks { tool_choice_required: Some("any".into()), ..Quirks::default() };
     let body = format!(r#"{{"model":"m",{MESSAGES},"tool_choice":"required"}}"#);
     check_request(&any, &body, &format!(r#"{{"model":"up",{MESSAGES},"tool_choice":"any"}}"#), &[]);

@@ -1,5 +1,12 @@
 //! Chat streams: `chat.completion.chunk` events, read leniently and written strictly.
 
 mod observer;
+mod reader;
+mod writer;
 
 pub use observer::Observer;
+pub use reader::Reader;
+pub use writer::Writer;
+
+#[cfg(test)]
+pub(crate) mod tests;

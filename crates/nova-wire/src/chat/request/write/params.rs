@@ -1,0 +1,288 @@
+//! Everything of a chat request but the conversation.
+
+use serde_json::{Map, Value, json};
+
+use super::Draft;
+use crate::hub::request::{Thinking, Tool, ToolChoice};
+use crate::quirks::{MaxTokensField, ThinkingSwitch, ToolChoiceForm};
+
+/// The words for effort, weakest first.
+const EFFORTS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
+
+/// The longest `user` that OpenAI takes, in bytes.
+const LONGEST_USER: usize = 64;
+
+impl Draft<'_> {
+    pub(super) fn tools(&mut self) {
+        let mut tools = Vec::new();
+        for tool in &self.request.tools {
+            match &tool.foreign {
+                None => tools.push(function(tool, self.quirks.cache_control == Some(true))),
+                Some(value) if is_of_chat(value) => tools.push(value.clone()),
+                // A tool that another provider runs itself, such as a web search.
+                Some(_) => self.drop(&format!("tools.{}", tool.name)),
+            }
+        }
+        if tools.is_empty() {
+            return;
+        }
+        if let Some(parallel) = self.request.parallel_tools {
+            if self.quirks.parallel_tool_calls == Some(false) {
+                self.drop("parallel_tool_calls");
+            } else {
+                self.set("parallel_tool_calls", parallel);
+            }
+        }
+        match self.choice() {
+            Some(ToolChoice::None) if !self.quirks.allows_tool_choice(ToolChoiceForm::None) => return,
+            Some(choice) => self.set("tool_choice", self.choice_json(&choice)),
+            None => {}
+        }
+        self.set("tools", tools);
+    }
+
+    /// The tool choice, weakened to what the upstream takes. What is lost becomes an instruction.
+    fn choice(&mut self) -> Option<ToolChoice> {
+        let choice = self.request.tool_choice.clone()?;
+        let form = match &choice {
+            ToolChoice::Auto => ToolChoiceForm::Auto,
+            ToolChoice::None => return Some(choice),
+            ToolChoice::Required => ToolChoiceForm::Required,
+            ToolChoice::Named(_) => ToolChoiceForm::Named,
+        };
+        let forced = form != ToolChoiceForm::Auto;
+        let thinking = match self.request.thinking {
+            Thinking::Off => false,
+            Thinking::Unsaid => self.quirks.thinking_default_on == Some(true),
+            Thinking::Adaptive { .. } | Thinking::Budget(_) => true,
+        };
+        let refused = forced && thinking && self.quirks.no_forced_tool_when_thinking == Some(true);
+        if !refused && self.quirks.allows_tool_choice(form) {
+            return Some(choice);
+        }
+        if !forced {
+            // "auto" is what happens without the field as well.
+            return None;
+        }
+        self.drop("tool_choice");
+        match &choice {
+            ToolChoice::Named(name) => {
+                self.hints.push(format!("Answer with a call of the tool `{name}`."));
+                let required = !refused && self.quirks.allows_tool_choice(ToolChoiceForm::Required);
+                required.then_some(ToolChoice::Required)
+            }
+            _ => {
+                self.hints.push("Answer with a call of one of the tools.".to_owned());
+                None
+            }
+        }
+    }
+
+    fn choice_json(&self, choice: &ToolChoice) -> Value {
+        match choice {
+            ToolChoice::Auto => "auto".into(),
+            ToolChoice::None => "none".into(),
+            ToolChoice::Required => self.quirks.tool_choice_required.as_deref().unwrap_or("required").into(),
+            ToolChoice::Named(name) => json!({"type": "function", "function": {"name": name}}),
+        }
+    }
+
+    /// The switch for thinking, in the upstream's form.
+    pub(super) fn thinking(&mut self) {
+        let thinking = self.request.thinking.clone();
+        let default_on = self.quirks.thinking_default_on == Some(true);
+        match self.quirks.thinking_switch.unwrap_or(ThinkingSwitch::Effort) {
+            _ if thinking == Thinking::Unsaid => {}
+            ThinkingSwitch::None => {
+                if (thinking == Thinking::Off) == default_on {
+                    self.drop("thinking");
+                }
+            }
+            ThinkingSwitch::Effort | ThinkingSwitch::Adaptive => self.effort(&thinking, default_on),
+            ThinkingSwitch::ThinkingType => {
+                let word = if thinking == Thinking::Off { "disabled" } else { "enabled" };
+                self.set("thinking", json!({"type": word}));
+                if self.quirks.efforts.is_some() && wish(&thinking).is_some() {
+                    self.effort(&thinking, default_on);
+                }
+            }
+            ThinkingSwitch::EnableThinking => {
+                self.set("enable_thinking", thinking != Thinking::Off);
+                if let Thinking::Budget(budget) = thinking {
+                    self.set("thinking_budget", budget);
+                }
+            }
+            ThinkingSwitch::Reasoning => {
+                let reasoning = match &thinking {
+                    Thinking::Off => json!({"enabled": false}),
+                    Thinking::Budget(budget) => json!({"max_tokens": budget}),
+                    Thinking::Adaptive { effort: Some(_) } => {
+                        json!({"effort": self.clamp(wish(&thinking).unwrap_or("medium"))})
+                    }
+                    _ => json!({"enabled": true}),
+                };
+                self.set("reasoning", reasoning);
+            }
+            ThinkingSwitch::Budget => match thinking {
+                Thinking::Off => self.set("thinking", json!({"type": "disabled"})),
+                Thinking::Budget(budget) => {
+                    self.set("thinking", json!({"type": "enabled", "budget_tokens": budget}));
+                }
+                _ => self.set("thinking", json!({"type": "enabled"})),
+            },
+        }
+    }
+
+    /// `reasoning_effort`, of the words that the upstream knows.
+    fn effort(&mut self, thinking: &Thinking, default_on: bool) {
+        let known = |word: &str| self.quirks.efforts.iter().flatten().any(|effort| effort == word);
+        if *thinking == Thinking::Off {
+            if known("none") {
+                self.set("reasoning_effort", "none");
+            } else if default_on {
+                self.drop("thinking");
+            }
+            return;
+        }
+        let word = self.clamp(wish(thinking).unwrap_or("medium"));
+        self.set("reasoning_effort", word);
+    }
+
+    /// The accepted effort that is nearest to the wish.
+    fn clamp(&self, wish: &str) -> String {
+        let rank = |word: &str| EFFORTS.iter().position(|known| *known == word);
+        let default = ["low", "medium", "high"].map(str::to_owned);
+        let accepted = self.quirks.efforts.as_deref().unwrap_or(&default);
+        let Some(wanted) = rank(wish) else {
+            // A word that we do not know may still be the provider's own.
+            return accepted.iter().find(|word| *word == wish).map_or("medium", |word| word).to_owned();
+        };
+        let ranked = accepted.iter().filter(|word| *word != "none");
+        ranked
+            .filter_map(|word| Some((rank(word)?.abs_diff(wanted), word)))
+            .min_by_key(|(distance, _)| *distance)
+            .map_or_else(|| wish.to_owned(), |(_, word)| word.clone())
+    }
+
+    pub(super) fn sampling(&mut self, most: Option<u64>) {
+        let request = self.request;
+        if let Some(tokens) = request.max_tokens {
+            let field = match self.quirks.max_tokens_field {
+                Some(MaxTokensField::MaxCompletionTokens) => "max_completion_tokens",
+                Some(MaxTokensField::MaxTokens) | None => "max_tokens",
+            };
+            self.set(field, most.map_or(tokens, |most| tokens.min(most)));
+        }
+        if let Some(asked) = request.temperature {
+            let low = self.quirks.min_temperature.unwrap_or(f64::NEG_INFINITY);
+            let high = self.quirks.max_temperature.unwrap_or(f64::INFINITY);
+            let taken = asked.max(low).min(high);
+            if (taken - asked).abs() > f64::EPSILON {
+                self.drop("temperature");
+            }
+            self.set("temperature", taken);
+        }
+        if let Some(top_p) = request.top_p {
+            self.set("top_p", top_p);
+        }
+        if let Some(top_k) = request.top_k {
+            // Not part of the dialect: only where the catalogue says how it is spelled there.
+            if self.quirks.rename.as_ref().is_some_and(|names| names.contains_key("top_k")) {
+                self.set("top_k", top_k);
+            } else {
+                self.drop("top_k");
+            }
+        }
+        if !request.stop.is_empty() {
+            let most = self.quirks.max_stop.unwrap_or(usize::MAX);
+            if request.stop.len() > most {
+                self.drop("stop");
+            }
+            let kept: Vec<&str> = request.stop.iter().take(most).map(String::as_str).collect();
+            if !kept.is_empty() {
+                self.set("stop", kept);
+            }
+        }
+        if let Some(user) = &request.user {
+            self.set("user", short_user(user));
+        }
+    }
+}
+
+/// The effort that a request asks for; a budget of tokens is one as well.
+fn wish(thinking: &Thinking) -> Option<&str> {
+    match thinking {
+        Thinking::Adaptive { effort } => effort.as_deref(),
+        Thinking::Budget(0..2048) => Some("low"),
+        Thinking::Budget(2048..4096) => Some("medium"),
+        Thinking::Budget(4096..8192) => Some("high"),
+        Thinking::Budget(8192..16384) => Some("xhigh"),
+        Thinking::Budget(_) => Some("max"),
+        Thinking::Unsaid | Thinking::Off => None,
+    }
+}
+
+/// Whether a tool that is no function is one of this dialect.
+fn is_of_chat(tool: &Value) -> bool {
+    tool.get("custom").is_some_and(Value::is_object)
+}
+
+fn function(tool: &Tool, cache: bool) -> Value {
+    let mut function = Map::new();
+    function.insert("name".into(), tool.name.clone().into());
+    if let Some(description) = &tool.description {
+        function.insert("description".into(), description.clone().into());
+    }
+    // MiniMax and others refuse an empty schema, and Moonshot one that names its dialect.
+    let mut schema = match &tool.parameters {
+        Some(Value::Object(schema)) if !schema.is_empty() => schema.clone(),
+        _ => Map::from_iter([("type".to_owned(), "object".into()), ("properties".to_owned(), json!({}))]),
+    };
+    schema.remove("$schema");
+    function.insert("parameters".into(), schema.into());
+    if let Some(strict) = tool.strict {
+        function.insert("strict".into(), strict.into());
+    }
+    let mut json = json!({"type": "function", "function": function});
+    if let (true, Some(mark)) = (cache, &tool.cache) {
+        json["cache_control"] = mark.clone();
+    }
+    json
+}
+
+/// The client's name for its user, or a stand-in of it where it is too long for OpenAI.
+fn short_user(user: &str) -> String {
+    if user.len() <= LONGEST_USER {
+        return user.to_owned();
+    }
+    format!("user_{:016x}{:016x}", fnv(user, 0), fnv(user, 1))
+}
+
+/// The FNV-1a hash: the same name always has the same stand-in.
+fn fnv(text: &str, seed: u64) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325 ^ seed, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// Nine letters or digits that stand for an id, as Mistral wants them.
+pub(super) fn nine(id: &str) -> String {
+    if id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return id.to_owned();
+    }
+    let letters = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    let mut rest = fnv(id, 2);
+    (0..9)
+        .map(|_| {
+            let letter = char::from(letters[(rest % 62) as usize]);
+            rest /= 62;
+            letter
+        })
+        .collect()
+}
+
+/// The id in `^[a-zA-Z0-9_-]{1,64}$`.
+pub(super) fn word(id: &str) -> String {
+    let spelled = crate::messages::ids::to_word(id);
+    if (1..=64).contains(&spelled.len()) { spelled.into_owned() } else { format!("call_{:016x}{:016x}", fnv(id, 0), fnv(id, 1)) }
+}
