@@ -272,10 +272,7 @@ impl Task {
                     let _ = reply.send(report);
                 }
                 Wake::Ordered(Order::Close(reply)) => {
-                    // From here on `submit` journals by itself; `drain` then finds all that was accepted
-                    // before.
-                    self.queue.close();
-                    let report = self.flush(&mut batch).await;
+                    let report = self.close(&mut batch).await;
                     let _ = reply.send(report);
                     return;
                 }
@@ -433,10 +430,12 @@ impl Task {
         }
         self.shared.counts.replayed.fetch_add(segment.records.len() as u64, Ordering::Relaxed);
         self.note_back();
-        if let Err(error) = blocking(move || segment.done()).await {
-            // It will be replayed again and again, which the database bears; somebody has to look at the
-            // disk.
+        if let Err(source) = blocking(move || segment.done()).await {
+            // It is replayed again later, which does no harm; but somebody has to look at the disk.
+            let error = LedgerError::File { path: self.shared.journal().folder().to_owned(), source };
             tracing::error!(%error, "a replayed usage journal cannot be removed");
+            self.note_failure(&error);
+            return false;
         }
         true
     }
@@ -472,6 +471,20 @@ impl Task {
         while self.behind() && self.replay_one().await && Instant::now() < until {}
         self.drain(batch, Some(until)).await;
         FlushReport { in_database: !self.behind() }
+    }
+
+    /// From here on `submit` journals by itself.
+    async fn close(&mut self, batch: &mut Vec<Submitted>) -> FlushReport {
+        self.queue.close();
+        let mut report = self.flush(batch).await;
+        // A `submit` that found a place just before the end may still be putting its record there; `recv` waits for
+        // it, and ends when there is none.
+        while let Some(record) = self.queue.recv().await {
+            self.shared.counts.taken.fetch_add(1, Ordering::Relaxed);
+            batch.push(record);
+            report = self.flush(batch).await;
+        }
+        report
     }
 }
 

@@ -55,6 +55,9 @@ const CASES: &[(&str, Case)] = &[
     ("closing writes all and later records go to the journal", |backend| {
         Box::pin(usage::closing_writes_all_and_later_records_are_journaled(backend))
     }),
+    ("closing while others submit loses nothing", |backend| {
+        Box::pin(usage::closing_while_others_submit_loses_nothing(backend))
+    }),
     ("a journal that a killed process left is replayed", |backend| {
         Box::pin(usage::a_left_journal_is_replayed(backend))
     }),

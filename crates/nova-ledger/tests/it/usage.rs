@@ -399,3 +399,27 @@ pub(crate) async fn dropping_every_writer_writes_what_is_left(backend: &Backend)
     let written = async { while ledger.recent_usage(9, None).await.unwrap().len() < 2 {} };
     nova_testkit::bounded(written, "both records are written").await;
 }
+
+pub(crate) async fn closing_while_others_submit_loses_nothing(backend: &Backend) {
+    let database = backend.database();
+    let ledger = database.ledger().await;
+    let writer = database.writer(&ledger);
+    let threads: Vec<_> = (0..4)
+        .map(|thread| {
+            let writer = writer.clone();
+            std::thread::spawn(move || {
+                (0..100).for_each(|number| writer.submit(record(thread * 100 + number)))
+            })
+        })
+        .collect();
+    nova_testkit::until(|| writer.stats().queued > 0, "the threads have begun").await;
+    writer.close().await;
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    let stats = writer.stats();
+    assert_eq!((stats.written + stats.journaled, stats.queued, stats.lost), (400, 0, 0));
+    // The journal belongs to its writer for as long as there is one.
+    drop(writer);
+    assert!(database.writer(&ledger).flush().await.in_database);
+    let sums = ledger.usage_summary(0, i64::MAX, GroupBy::Model).await.unwrap();
+    assert_eq!((sums[0].requests, sums[0].cost.nanos()), (400, 400 * 399 / 2));
+}
