@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use hyper::body::{Body as _, Frame, Incoming};
+use hyper::body::{Body as _, Incoming};
 use tokio::time::Instant;
 
 use crate::failure::{Failure, Kind};
@@ -49,7 +49,7 @@ struct Open {
 /// What the frames come from.
 #[derive(Debug)]
 pub(crate) enum Carrier {
-    Http1 { connection: Box<Http1>, incoming: Incoming },
+    Http1(Box<Http1>),
     Http2 { timer: Timer, incoming: Incoming, _stream: OpenStream },
 }
 
@@ -80,32 +80,26 @@ impl Body {
 
     /// The same for use inside another body's `poll_frame`.
     pub fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
-        loop {
-            let Some(open) = &mut self.open else { return Poll::Ready(None) };
-            match open.carrier.poll_frame(context) {
-                Poll::Ready(Some(Ok(frame))) => {
-                    self.advance();
-                    // Trailers carry nothing that an answer of ours consists of.
-                    match frame.into_data() {
-                        Ok(data) if !data.is_empty() => return Poll::Ready(Some(Ok(data))),
-                        _ => {}
-                    }
-                }
-                Poll::Ready(Some(Err(failure))) => {
-                    self.open = None;
-                    return Poll::Ready(Some(Err(failure)));
-                }
-                Poll::Ready(None) => {
-                    self.end();
-                    return Poll::Ready(None);
-                }
-                Poll::Pending => {
-                    let deadline = ready!(open.carrier.timer().poll_passed(context));
-                    let total = deadline >= open.clock.total;
-                    self.open = None;
-                    let kind = if total { Kind::TotalTimeout } else { Kind::IdleTimeout };
-                    return Poll::Ready(Some(Err(Failure::new(kind))));
-                }
+        let Some(open) = &mut self.open else { return Poll::Ready(None) };
+        match open.carrier.poll_piece(context) {
+            Poll::Ready(Some(Ok(data))) => {
+                self.advance();
+                Poll::Ready(Some(Ok(data)))
+            }
+            Poll::Ready(Some(Err(failure))) => {
+                self.open = None;
+                Poll::Ready(Some(Err(failure)))
+            }
+            Poll::Ready(None) => {
+                self.end();
+                Poll::Ready(None)
+            }
+            Poll::Pending => {
+                let deadline = ready!(open.carrier.timer().poll_passed(context));
+                let total = deadline >= open.clock.total;
+                self.open = None;
+                let kind = if total { Kind::TotalTimeout } else { Kind::IdleTimeout };
+                Poll::Ready(Some(Err(Failure::new(kind))))
             }
         }
     }
@@ -113,7 +107,7 @@ impl Body {
     /// How many bytes are still to come, where the provider said so.
     pub fn remaining(&self) -> Option<u64> {
         match &self.open {
-            Some(open) => open.carrier.incoming().size_hint().exact(),
+            Some(open) => open.carrier.remaining(),
             None => Some(0),
         }
     }
@@ -164,7 +158,7 @@ impl Body {
     /// that nothing follows, else moves the idle deadline.
     fn advance(&mut self) {
         match &mut self.open {
-            Some(open) if open.carrier.incoming().is_end_stream() => self.end(),
+            Some(open) if open.carrier.is_at_end() => self.end(),
             Some(open) => open.rearm(),
             None => {}
         }
@@ -172,7 +166,7 @@ impl Body {
 
     /// The body was read to its end.
     fn end(&mut self) {
-        if let Some(Open { carrier: Carrier::Http1 { connection, .. }, pool, key, .. }) = self.open.take() {
+        if let Some(Open { carrier: Carrier::Http1(connection), pool, key, .. }) = self.open.take() {
             pool.give_back(key, connection);
         }
     }
@@ -184,8 +178,8 @@ impl Drop for Body {
     /// there is more, then this is a cancellation.
     fn drop(&mut self) {
         let quiet = &mut Context::from_waker(Waker::noop());
-        if let Some(Open { carrier: carrier @ Carrier::Http1 { .. }, .. }) = &mut self.open
-            && let Poll::Ready(None) = carrier.poll_frame(quiet)
+        if let Some(Open { carrier: carrier @ Carrier::Http1(_), .. }) = &mut self.open
+            && let Poll::Ready(None) = carrier.poll_piece(quiet)
         {
             self.end();
         }
@@ -200,26 +194,43 @@ impl Open {
 }
 
 impl Carrier {
-    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
-        match self {
-            Self::Http1 { connection, incoming } => connection.poll_frame(incoming, context),
-            Self::Http2 { incoming, .. } => {
-                let polled = Pin::new(incoming).poll_frame(context);
-                polled.map_err(|error| Failure::from_hyper(error, true))
+    /// The next piece, never empty.
+    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+        let incoming = match self {
+            Self::Http1(connection) => return connection.poll_piece(context),
+            Self::Http2 { incoming, .. } => incoming,
+        };
+        loop {
+            match ready!(Pin::new(&mut *incoming).poll_frame(context)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) if !data.is_empty() => return Poll::Ready(Some(Ok(data))),
+                    // Trailers carry nothing that an answer of ours consists of.
+                    _ => {}
+                },
+                Some(Err(error)) => return Poll::Ready(Some(Err(Failure::from_hyper(error, true)))),
+                None => return Poll::Ready(None),
             }
         }
     }
 
     fn timer(&mut self) -> &mut Timer {
         match self {
-            Self::Http1 { connection, .. } => &mut connection.timer,
+            Self::Http1(connection) => &mut connection.timer,
             Self::Http2 { timer, .. } => timer,
         }
     }
 
-    fn incoming(&self) -> &Incoming {
+    fn is_at_end(&self) -> bool {
         match self {
-            Self::Http1 { incoming, .. } | Self::Http2 { incoming, .. } => incoming,
+            Self::Http1(connection) => connection.is_at_end(),
+            Self::Http2 { incoming, .. } => incoming.is_end_stream(),
+        }
+    }
+
+    fn remaining(&self) -> Option<u64> {
+        match self {
+            Self::Http1(connection) => connection.remaining(),
+            Self::Http2 { incoming, .. } => incoming.size_hint().exact(),
         }
     }
 }

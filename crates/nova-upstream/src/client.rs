@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::CONTENT_ENCODING;
-use http::response::Parts;
 use tokio::time::Instant;
 
 use crate::body::{Body, Carrier, Clock};
@@ -22,7 +21,7 @@ use crate::failure::{Failure, Kind};
 use crate::http1::{Broken, Http1};
 use crate::http2::Http2;
 use crate::pool::{Key, Limits, Pool, Taken};
-use crate::request::{Request, Response};
+use crate::request::{Head, Request, Response};
 use crate::stats::{Counters, InFlight, OpenConnection, Stats};
 use crate::timer::Timer;
 use crate::tls::Tls;
@@ -132,7 +131,7 @@ impl Exchange<'_> {
         })?;
         let open = OpenConnection::new(&self.client.counters);
         if !stream.is_http2() {
-            return Ok(Taken::Http1(Http1::new(stream, open).await?));
+            return Ok(Taken::Http1(Http1::new(stream, open)));
         }
         let connection = Http2::new(stream, open).await?;
         self.client.pool.share(self.key.clone(), connection.clone());
@@ -140,21 +139,22 @@ impl Exchange<'_> {
     }
 
     /// One request on one connection, up to the response head.
-    async fn attempt(&self, taken: Taken, now: Instant) -> Result<(Parts, Carrier), Broken> {
+    async fn attempt(&self, taken: Taken, now: Instant) -> Result<(Head, Carrier), Broken> {
         let deadline = self.total.min(now + self.request.deadlines.first_byte);
         match taken {
             Taken::Http1(mut connection) => {
                 connection.timer.set(deadline);
-                let exchanged = connection.exchange(self.request.http1()).await;
-                let (head, incoming) = exchanged.unwrap_or_else(|| Err(self.silent(deadline)))?.into_parts();
-                Ok((head, Carrier::Http1 { connection, incoming }))
+                let exchanged = connection.exchange(self.request).await;
+                let head = exchanged.unwrap_or_else(|| Err(self.silent(deadline)))?;
+                Ok((head, Carrier::Http1(connection)))
             }
             Taken::Http2(connection) => {
                 let mut timer = Timer::default();
                 timer.set(deadline);
                 let exchanged = connection.exchange(self.request.http2(), &mut timer).await;
                 let (response, stream) = exchanged.unwrap_or_else(|| Err(self.silent(deadline)))?;
-                let (head, incoming) = response.into_parts();
+                let (parts, incoming) = response.into_parts();
+                let head = Head { status: parts.status, headers: parts.headers };
                 Ok((head, Carrier::Http2 { timer, incoming, _stream: stream }))
             }
         }
@@ -167,7 +167,7 @@ impl Exchange<'_> {
 
     fn respond(
         self,
-        (head, carrier): (Parts, Carrier),
+        (head, carrier): (Head, Carrier),
         connected_in: Option<Duration>,
     ) -> Result<Response, Failure> {
         check(&head)?;
@@ -178,7 +178,7 @@ impl Exchange<'_> {
 }
 
 /// Refuses a head that announces a body which is not the plain bytes that were asked for.
-fn check(head: &Parts) -> Result<(), Failure> {
+fn check(head: &Head) -> Result<(), Failure> {
     let refuse = |why: String| {
         Err(Failure { status: Some(head.status.as_u16()), ..Failure::new(Kind::Protocol) }.caused_by(why))
     };

@@ -34,11 +34,11 @@ async fn open(endpoint: &Endpoint, tls: &Tls, deadline: Instant) -> Result<Strea
     let stream = connect(&addresses, deadline).await?;
     tune(&stream).map_err(|error| Failure::new(Kind::Connect).caused_by(error))?;
     match endpoint.scheme() {
-        Scheme::Http => Ok(Stream::plain(stream)),
+        Scheme::Http => Ok(Stream::Plain(stream)),
         Scheme::Https => {
             let name = endpoint.server_name().ok_or_else(|| Failure::new(Kind::Tls))?;
             let stream = tls.connector().connect(name, stream).await.map_err(handshake_failure)?;
-            Ok(Stream::tls(stream))
+            Ok(Stream::Tls(Box::new(stream)))
         }
     }
 }

@@ -46,7 +46,7 @@ pub struct Endpoint {
     port: u16,
     origin: Arc<str>,
     host_header: HeaderValue,
-    relative: Uri,
+    target: PathAndQuery,
     absolute: Uri,
 }
 
@@ -100,7 +100,7 @@ impl Endpoint {
     pub fn parse(base_url: &str, path: &str) -> Result<Self, EndpointError> {
         let (scheme, authority, base_path) = split(base_url)?;
         let invalid = || EndpointError::Invalid { url: base_url.to_owned() };
-        let relative = relative(base_path, path)?;
+        let target = target(base_path, path)?;
         let authority: http::uri::Authority = authority.parse().map_err(|_| invalid())?;
         // `http` takes a port that it cannot read for none.
         let port = match authority.as_str().strip_prefix(authority.host()) {
@@ -113,7 +113,7 @@ impl Endpoint {
         let absolute = Uri::builder()
             .scheme(scheme.as_str())
             .authority(named.as_str())
-            .path_and_query(relative.clone())
+            .path_and_query(target.clone())
             .build()
             .map_err(|_| invalid())?;
         Ok(Self {
@@ -122,7 +122,7 @@ impl Endpoint {
             origin: Arc::from(format!("{}://{host}:{port}", scheme.as_str())),
             host,
             host_header: HeaderValue::try_from(named).map_err(|_| invalid())?,
-            relative: Uri::from(relative),
+            target,
             absolute,
         })
     }
@@ -144,7 +144,7 @@ impl Endpoint {
 
     /// Path and query, beginning with `/`.
     pub fn path(&self) -> &str {
-        self.relative.path_and_query().map_or("/", PathAndQuery::as_str)
+        self.target.as_str()
     }
 
     /// `https://api.example.com:443`: scheme, host and port, what connections are pooled by.
@@ -160,13 +160,8 @@ impl Endpoint {
         &self.host
     }
 
-    pub(crate) fn host_header(&self) -> HeaderValue {
-        self.host_header.clone()
-    }
-
-    /// The request target of HTTP/1.1.
-    pub(crate) fn relative(&self) -> Uri {
-        self.relative.clone()
+    pub(crate) fn host_header(&self) -> &HeaderValue {
+        &self.host_header
     }
 
     /// The target with scheme and authority, from which HTTP/2 makes its pseudo-headers.
@@ -229,7 +224,7 @@ fn split(url: &str) -> Result<(Scheme, &str, &str), EndpointError> {
 }
 
 /// The base URL's path and the endpoint's, as one request target.
-fn relative(base: &str, path: &str) -> Result<PathAndQuery, EndpointError> {
+fn target(base: &str, path: &str) -> Result<PathAndQuery, EndpointError> {
     let whole = format!("{base}{path}");
     let wrong = || EndpointError::Path { path: whole.clone() };
     if !(path.is_empty() || path.starts_with('/')) || !(base.is_empty() || base.starts_with('/')) {
@@ -239,8 +234,8 @@ fn relative(base: &str, path: &str) -> Result<PathAndQuery, EndpointError> {
     if whole.bytes().any(|byte| !byte.is_ascii_graphic() || matches!(byte, b'#' | b'\\')) {
         return Err(wrong());
     }
-    let target = if whole.is_empty() { "/" } else { whole.as_str() };
-    PathAndQuery::try_from(target).map_err(|_| wrong())
+    let whole = if whole.is_empty() { "/" } else { whole.as_str() };
+    PathAndQuery::try_from(whole).map_err(|_| wrong())
 }
 
 /// The number in `:443`.

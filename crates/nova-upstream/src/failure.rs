@@ -114,7 +114,7 @@ impl Kind {
     }
 
     /// Whose fault it is, unless more is known.
-    const fn source(self) -> Source {
+    pub(crate) const fn source(self) -> Source {
         match self {
             Self::Dns | Self::Connect | Self::Tls | Self::ConnectTimeout | Self::Reset => Source::Network,
             Self::TotalTimeout => Source::Gateway,
@@ -229,7 +229,12 @@ impl Failure {
         Self { retry, after, status: Some(error.status), error: Some(Box::new(error)), ..Self::new(kind) }
     }
 
-    /// What an error of the HTTP library means; `head` says whether the response head was read.
+    /// What an error of a socket means once the connection stands.
+    pub(crate) fn from_io(error: io::Error) -> Self {
+        Self::new(io_kind(&error).unwrap_or(Kind::Reset)).caused_by(error)
+    }
+
+    /// What an error of the HTTP/2 library means; `head` says whether the response head was read.
     pub(crate) fn from_hyper(error: hyper::Error, head: bool) -> Self {
         Self::new(hyper_kind(&error, head)).caused_by(error)
     }

@@ -97,7 +97,7 @@ impl Pool {
         if !connection.is_reusable() {
             return;
         }
-        connection.idle_since = Instant::now();
+        connection.rest();
         let mut state = self.lock();
         let shelf = state.shelves.entry(key).or_default();
         shelf.http1.push(connection);

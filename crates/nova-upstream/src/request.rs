@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, StatusCode, Uri, Version};
+use http::{Method, StatusCode, Version};
 use http_body_util::Full;
 
 use crate::body::Body;
@@ -14,7 +14,7 @@ use crate::endpoint::Endpoint;
 /// One request to a provider.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
-    /// `POST`, or `GET` for a list of models.
+    /// `POST`, or `GET` for a list of models; no other is supported.
     pub method: Method,
     /// Where it goes.
     pub endpoint: &'a Endpoint,
@@ -48,30 +48,19 @@ impl<'a> Request<'a> {
         Self { method: Method::GET, ..Self::post(endpoint, Bytes::new()) }
     }
 
-    /// The request as HTTP/1.1 sends it.
-    pub(crate) fn http1(&self) -> http::Request<Full<Bytes>> {
-        let mut headers = self.header_map();
-        headers.insert(header::HOST, self.endpoint.host_header());
-        self.assemble(self.endpoint.relative(), Version::HTTP_11, headers)
-    }
-
     /// The request as HTTP/2 sends it: the target names the authority, there is no `host`.
     pub(crate) fn http2(&self) -> http::Request<Full<Bytes>> {
-        self.assemble(self.endpoint.absolute(), Version::HTTP_2, self.header_map())
-    }
-
-    fn assemble(&self, uri: Uri, version: Version, headers: HeaderMap) -> http::Request<Full<Bytes>> {
         let mut request = http::Request::new(Full::new(self.body.clone()));
         *request.method_mut() = self.method.clone();
-        *request.uri_mut() = uri;
-        *request.version_mut() = version;
-        *request.headers_mut() = headers;
+        *request.uri_mut() = self.endpoint.absolute();
+        *request.version_mut() = Version::HTTP_2;
+        *request.headers_mut() = self.header_map();
         request
     }
 
     fn header_map(&self) -> HeaderMap {
-        // Room for `host`, `accept-encoding`, the credential and the library's `content-length`.
-        let mut headers = HeaderMap::with_capacity(self.headers.len() + 4);
+        // Room for `accept-encoding`, the credential and the library's `content-length`.
+        let mut headers = HeaderMap::with_capacity(self.headers.len() + 3);
         for (name, value) in self.headers {
             if !is_ours(name) {
                 headers.append(name.clone(), value.clone());
@@ -88,7 +77,7 @@ impl<'a> Request<'a> {
 }
 
 /// Whether a header describes the connection or the framing, which no configuration may contradict.
-fn is_ours(name: &HeaderName) -> bool {
+pub(crate) fn is_ours(name: &HeaderName) -> bool {
     matches!(
         *name,
         header::HOST
@@ -127,6 +116,13 @@ impl Default for Deadlines {
             total: Duration::from_secs(30 * 60),
         }
     }
+}
+
+/// The head of an answer.
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
 }
 
 /// The head of an answer, whatever its status, and the body to read.

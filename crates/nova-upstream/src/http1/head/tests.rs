@@ -1,0 +1,102 @@
+use bytes::Bytes;
+
+use super::*;
+use crate::{Credential, CredentialId, Endpoint};
+
+#[test]
+fn a_request_is_written_with_its_own_headers_and_ours() {
+    let endpoint = Endpoint::parse("https://api.example.com/v1", "/messages?beta=true").unwrap();
+    let name = HeaderName::from_static;
+    let key = Credential::header(CredentialId::new("a"), name("x-api-key"), "sk-1").unwrap();
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (name("x-api-key"), HeaderValue::from_static("not this one")),
+        (header::HOST, HeaderValue::from_static("evil.example")),
+        (header::TRANSFER_ENCODING, HeaderValue::from_static("chunked")),
+        (name("keep-alive"), HeaderValue::from_static("timeout=5")),
+    ];
+    let request = Request {
+        credential: Some(&key),
+        headers: &headers,
+        ..Request::post(&endpoint, Bytes::from_static(b"{\"a\":1}"))
+    };
+    let mut out = Vec::new();
+    write(&mut out, &request);
+    assert_eq!(
+        String::from_utf8(out).unwrap(),
+        "POST /v1/messages?beta=true HTTP/1.1\r\nhost: api.example.com\r\naccept-encoding: identity\r\n\
+         x-api-key: sk-1\r\ncontent-type: application/json\r\ncontent-length: 7\r\n\r\n"
+    );
+}
+
+#[test]
+fn a_length_is_written_where_a_body_could_be() {
+    let endpoint = Endpoint::parse("http://h", "/").unwrap();
+    let head = |request: &Request<'_>| {
+        let mut out = Vec::new();
+        write(&mut out, request);
+        String::from_utf8(out).unwrap()
+    };
+    assert!(!head(&Request::get(&endpoint)).contains("content-length"));
+    for length in [0, 1, 9, 10, 12_345, 33_554_432] {
+        let request = Request::post(&endpoint, Bytes::from(vec![b'x'; length]));
+        assert!(head(&request).ends_with(&format!("\r\ncontent-length: {length}\r\n\r\n")));
+    }
+}
+
+#[test]
+fn a_head_is_taken_when_it_is_complete_and_the_rest_is_left() {
+    let whole = b"HTTP/1.1 201 Created\r\nX-Request-Id:  r1 \r\nset-cookie: a\r\nset-cookie: b\r\ncontent-length: 2\r\n\r\nok";
+    let length = whole.len() - 2;
+    for read in 0..length {
+        let mut unread = BytesMut::from(&whole[..read]);
+        assert!(parse(&mut unread).unwrap().is_none(), "{read} bytes");
+        assert_eq!(unread.len(), read);
+    }
+    let mut unread = BytesMut::from(&whole[..]);
+    let parsed = parse(&mut unread).unwrap().unwrap();
+    assert_eq!(unread, "ok");
+    assert_eq!((parsed.head.status, parsed.framing), (StatusCode::CREATED, Framing::Length(2)));
+    assert!(parsed.keep_alive);
+    let headers = parsed.head.headers;
+    assert_eq!(headers["x-request-id"], "r1");
+    assert_eq!(headers.get_all("set-cookie").iter().collect::<Vec<_>>(), ["a", "b"]);
+}
+
+#[test]
+fn a_connection_is_kept_only_when_both_versions_and_words_allow_it() {
+    for (head, expected) in [
+        ("HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n", true),
+        ("HTTP/1.1 200 OK\r\nconnection: keep-alive\r\ncontent-length: 1\r\n\r\n", true),
+        ("HTTP/1.1 200 OK\r\nconnection: Close\r\ncontent-length: 1\r\n\r\n", false),
+        ("HTTP/1.1 200 OK\r\nconnection: x, close\r\ncontent-length: 1\r\n\r\n", false),
+        ("HTTP/1.1 200 OK\r\nconnection: x\r\nconnection: close\r\ncontent-length: 1\r\n\r\n", false),
+        ("HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 1\r\n\r\n", false),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", true),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: 1\r\n\r\n", false),
+        ("HTTP/1.1 200 OK\r\n\r\n", false),
+        ("HTTP/1.1 204 No Content\r\n\r\n", true),
+    ] {
+        let parsed = parse(&mut BytesMut::from(head)).unwrap().unwrap();
+        assert_eq!(parsed.keep_alive, expected, "{head}");
+    }
+}
+
+#[test]
+fn interim_responses_are_passed_over_and_a_switch_is_refused() {
+    let parsed = |head: &str| parse(&mut BytesMut::from(head)).unwrap().unwrap().unless_interim();
+    assert!(parsed("HTTP/1.1 100 Continue\r\n\r\n").unwrap().is_none());
+    assert!(parsed("HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n").unwrap().is_none());
+    assert!(parsed("HTTP/1.1 200 OK\r\n\r\n").unwrap().is_some());
+    assert!(parsed("HTTP/1.1 101 Switching Protocols\r\n\r\n").is_err());
+}
+
+#[test]
+fn a_head_is_bounded_in_length_and_lines() {
+    let long = |length: usize| format!("HTTP/1.1 200 OK\r\nx: {}", "a".repeat(length));
+    assert!(parse(&mut BytesMut::from(long(60_000).as_str())).unwrap().is_none());
+    assert!(parse(&mut BytesMut::from(long(70_000).as_str())).is_err());
+    let lines = |count: usize| format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: 1\r\n".repeat(count));
+    assert!(parse(&mut BytesMut::from(lines(100).as_str())).is_ok());
+    assert!(parse(&mut BytesMut::from(lines(101).as_str())).is_err());
+}
