@@ -20,12 +20,13 @@ use crate::usage;
 pub struct Observer {
     started: bool,
     content: bool,
+    ended: bool,
 }
 
 impl Observer {
     /// An observer at the beginning of a stream.
     pub const fn new(_quirks: &Quirks) -> Self {
-        Self { started: false, content: false }
+        Self { started: false, content: false, ended: false }
     }
 
     /// Looks at one event.
@@ -36,6 +37,10 @@ impl Observer {
         }
         if event.is_done() {
             return Seen { end: true, ..Seen::default() };
+        }
+        if self.ended {
+            // Nothing follows the end; whatever it is, no client is waiting for it.
+            return bad(meter);
         }
         let whole = data.first() == Some(&b'{') && data.last() == Some(&b'}');
         if whole && event.name == Some(b"content_block_delta") && memmem::find(data, b"\"error\"").is_none() {
@@ -88,7 +93,10 @@ impl Observer {
                 meter.finish = finish(text(delta, "stop_reason"), sequence).or(meter.finish.take());
                 Seen::default()
             }
-            "message_stop" => Seen { end: true, ..Seen::default() },
+            "message_stop" => {
+                self.ended = true;
+                Seen { end: true, ..Seen::default() }
+            }
             _ => Seen::default(),
         }
     }
