@@ -9,11 +9,10 @@ use anyhow::{Context, Result, bail};
 
 use crate::shell;
 
-const GENERATED: [(&str, &str); 5] = [
+const GENERATED: [(&str, &str); 4] = [
     ("config-schema", "schema/config.schema.json"),
     ("errors", "schema/errors.md"),
     ("metrics", "schema/metrics.md"),
-    ("openapi", "schema/openapi.json"),
     ("cli", "docs/reference/cli.md"),
 ];
 
