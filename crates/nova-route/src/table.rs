@@ -19,6 +19,8 @@ const ALIKE: f64 = 0.80;
 pub struct Table {
     pub(crate) names: Names,
     pub(crate) providers: Names,
+    /// `provider/upstream-model`, to a model.
+    upstream_names: Names,
     pub(crate) models: Vec<Model>,
     pub(crate) max_attempts: u32,
 }
@@ -79,6 +81,8 @@ pub struct Candidate {
     pub id: DeploymentId,
     /// Its provider's id, by which `provider/model` finds it.
     pub provider: String,
+    /// What the provider calls the model, by which `provider/upstream-model` finds it, too.
+    pub upstream_model: String,
     /// Lower is tried earlier.
     pub priority: u32,
     /// Its share among deployments of equal priority; 0 is tried after all others of them.
@@ -143,6 +147,7 @@ impl TableBuilder {
             self.default_fallback.iter().map(|name| find(name)).collect::<Result<Vec<_>, _>>()?;
         let mut providers = Names::default();
         let mut provider_count = 0;
+        let mut upstream_names = Names::default();
         let mut models = Vec::with_capacity(self.models.len());
         for (index, entry) in (0..).zip(&self.models) {
             let mut chain = vec![(index, Why::Asked)];
@@ -160,6 +165,10 @@ impl TableBuilder {
                     provider_count - 1
                 })
             };
+            for candidate in &entry.deployments {
+                // Where two models are one upstream model, the first keeps the name.
+                upstream_names.add(&format!("{}/{}", candidate.provider, candidate.upstream_model), index);
+            }
             models.push(Model {
                 name: Arc::from(entry.name.as_str()),
                 images: entry.images,
@@ -170,7 +179,7 @@ impl TableBuilder {
             });
         }
         let max_attempts = self.max_attempts.unwrap_or(DEFAULT_MAX_ATTEMPTS);
-        Ok(Table { names, providers, models, max_attempts })
+        Ok(Table { names, providers, upstream_names, models, max_attempts })
     }
 
     /// All names: models' own names first, then the operator's aliases, then models' aliases, so that
@@ -274,6 +283,7 @@ impl Table {
         }
         let (provider, model) = name.split_once('/')?;
         let provider = self.providers.get(provider)?;
-        Some((self.names.get(model)?, Some(provider)))
+        let model = self.names.get(model).or_else(|| self.upstream_names.get(name))?;
+        Some((model, Some(provider)))
     }
 }

@@ -8,7 +8,8 @@ use super::*;
 use crate::{Candidate, ModelEntry, TableBuilder, TableError};
 
 fn candidate(id: u32, provider: &str, priority: u32, weight: u32) -> Candidate {
-    Candidate { id: DeploymentId(id), provider: provider.into(), priority, weight }
+    let upstream_model = format!("{provider}/upstream-{id}");
+    Candidate { id: DeploymentId(id), provider: provider.into(), upstream_model, priority, weight }
 }
 
 fn model(name: &str, aliases: &[&str], deployments: Vec<Candidate>, fallbacks: &[&str]) -> ModelEntry {
@@ -91,6 +92,8 @@ fn a_named_provider_is_the_only_one() {
     1 deepseek-v4-pro: it serves the model that was asked for
     not 0: the request names another provider
     ");
+    let by_upstream_name = check("OpenRouter/openrouter/Upstream-1", &[], Facts::default());
+    assert_eq!(by_upstream_name, check("openrouter/deepseek-v4-pro", &[], Facts::default()));
     assert_snapshot!(check("moonshot/deepseek-v4-pro", &[], Facts::default()), @"no deployment of this model is configured: NoDeployment");
     assert_snapshot!(check("nobody/deepseek-v4-pro", &[], Facts::default()), @r#"no model has this name: Unknown { nearest: ["deepseek-v4-pro"] }"#);
 }

@@ -1,0 +1,313 @@
+//! From what is written to what cannot be wrong: the one place that validates.
+//!
+//! Reading order: [`check`] goes through the file from top to bottom; `names` says what may stand where a
+//! model's name stands; `deployments` resolves providers, credentials and offers into upstreams.
+
+mod deployments;
+mod names;
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use nova_catalog::yaml::Located;
+use nova_catalog::{Catalog, RawCatalog, RawModel, RawOffer};
+use nova_ledger::{KeyLimits, Secret};
+use nova_upstream::Deadlines;
+
+use self::names::ModelNames;
+use super::checked::{
+    Config, DEFAULT_LISTEN, Engine, Env, LOCAL_PROVIDER, Limits, Retry, StaticKey, Telemetry, Timeouts,
+};
+use super::problem::{Place, Problem, did_you_mean};
+use super::raw::{
+    RawConfig, RawDeadlines, RawEngine, RawKey, RawLimits, RawTelemetry, RawTimeouts, Size, Time,
+};
+use super::read::Read;
+
+/// The name of the local engine's model.
+const DEFAULT_ENGINE_MODEL: &str = "nova-local-mini";
+const DEFAULT_BODY_BYTES: u64 = 32 << 20;
+const DEFAULT_BODY_TIME: Duration = Duration::from_secs(30);
+const DEFAULT_KEEP_ALIVE: Duration = Duration::from_secs(15);
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// What the checks share.
+struct Checker<'c> {
+    read: &'c Read,
+    env: &'c Env,
+    problems: &'c mut Vec<Problem>,
+    warnings: Vec<Problem>,
+}
+
+/// Converts what was read; `None` where that is not possible. Whether there were problems is for the
+/// caller to see: a result beside some is there to find more of them, not to be used.
+pub(crate) fn check(read: Read, source: &str, env: &Env, problems: &mut Vec<Problem>) -> Option<Config> {
+    let raw = &read.raw;
+    let mut checker = Checker { read: &read, env, problems, warnings: Vec::new() };
+    let listen = checker.listen(raw);
+    let engine = checker.engine(&raw.engine);
+    let (catalog, is_whole) = checker.catalog(raw, &engine, source)?;
+    let catalog = Arc::new(catalog);
+    let model_names = ModelNames::new(&catalog, raw, is_whole && !read.is_partial);
+    let names = checker.names(raw, &model_names);
+    let rules = checker.rules(raw, &model_names);
+    let deadlines = deadlines(&raw.timeouts);
+    let deployments = checker.deployments(raw, &catalog, &model_names, deadlines);
+    let config = Config {
+        source: source.to_owned(),
+        listen,
+        allow_remote: raw.allow_remote,
+        data_dir: raw.data_dir.as_ref().map(PathBuf::from),
+        database: checker.database(raw.database.as_ref()),
+        keys: checker.keys(&raw.keys, &model_names),
+        limits: checker.limits(&raw.limits),
+        timeouts: checker.timeouts(&raw.timeouts),
+        retry: Retry {
+            attempts_per_deployment: checker.at_least_one(raw.retry.attempts_per_deployment, 2),
+            max_attempts: checker.at_least_one(raw.retry.max_attempts, 6),
+            base: Duration::from_millis(checker.at_least_one(raw.retry.base_ms, 250).into()),
+        },
+        engine,
+        telemetry: checker.telemetry(&raw.telemetry),
+        streaming_beta: raw.streaming_beta.unwrap_or(true)
+            && env.variable("DISABLE_STREAMING_BETA").is_none_or(|value| value != "1"),
+        catalog,
+        deployments,
+        names,
+        rules,
+        warnings: checker.warnings,
+    };
+    // Names that two models share are found where all names come together.
+    if problems.is_empty()
+        && let Err(error) = config.table()
+    {
+        problems.push(Problem::nowhere(error.to_string()).hint("rename one of them"));
+    }
+    Some(config)
+}
+
+/// The catalogue that is part of the program, read once.
+fn builtin() -> Result<&'static Catalog, String> {
+    static BUILTIN: OnceLock<Result<Catalog, String>> = OnceLock::new();
+    BUILTIN
+        .get_or_init(|| Catalog::builtin().map_err(|error| error.to_string()))
+        .as_ref()
+        .map_err(String::clone)
+}
+
+/// The deadlines of deployments that say nothing themselves.
+fn deadlines(raw: &RawTimeouts) -> Deadlines {
+    let RawTimeouts { connect, first_byte, idle, total, .. } = *raw;
+    over(&RawDeadlines { connect, first_byte, idle, total }, Deadlines::default())
+}
+
+/// Deadlines with those of a file laid over.
+fn over(raw: &RawDeadlines, base: Deadlines) -> Deadlines {
+    let time = |time: Option<Time>, base: Duration| time.map_or(base, |time| time.0);
+    Deadlines {
+        connect: time(raw.connect, base.connect),
+        first_byte: time(raw.first_byte, base.first_byte),
+        idle: time(raw.idle, base.idle),
+        total: time(raw.total, base.total),
+    }
+}
+
+impl Checker<'_> {
+    fn place<T>(&self, value: &Located<T>) -> Place {
+        if value.line == 0 { Place::default() } else { self.read.place(value.line, value.column) }
+    }
+
+    /// A problem with this value, to which a hint may be added.
+    fn problem<T>(&mut self, value: &Located<T>, message: impl Into<String>) -> &mut Problem {
+        let problem = Problem::at(self.place(value), message);
+        self.problems.push(problem);
+        let last = self.problems.len() - 1;
+        &mut self.problems[last]
+    }
+
+    fn warning<T>(&mut self, value: &Located<T>, message: impl Into<String>, hint: &str) {
+        self.warnings.push(Problem::at(self.place(value), message).hint(hint));
+    }
+
+    fn at_least_one(&mut self, value: Option<Located<u32>>, default: u32) -> u32 {
+        match value {
+            Some(value) if value.value == 0 => {
+                self.problem(&value, "at least `1` is needed here");
+                default
+            }
+            Some(value) => value.value,
+            None => default,
+        }
+    }
+
+    fn count(&mut self, value: Option<Located<u32>>) -> Option<NonZeroUsize> {
+        let value = value?;
+        let number = self.at_least_one(Some(value), 1);
+        NonZeroUsize::new(number as usize)
+    }
+
+    fn listen(&mut self, raw: &RawConfig) -> SocketAddr {
+        let Some(text) = &raw.listen else { return DEFAULT_LISTEN };
+        let address: SocketAddr = match text.parse() {
+            Ok(address) => address,
+            Err(_) => {
+                let problem = self.problem(text, format!("`{}` is not an address and a port", text.value));
+                problem.hint = Some("write it as `127.0.0.1:6682` or `[::1]:6682`".into());
+                return DEFAULT_LISTEN;
+            }
+        };
+        if !address.ip().is_loopback() && !raw.allow_remote && !self.env.allow_remote {
+            let problem = self.problem(text, format!("`{address}` can be reached by other machines"));
+            problem.hint = Some("put a TLS proxy in front, or write `allow_remote: true`".into());
+        }
+        address
+    }
+
+    fn database(&mut self, raw: Option<&Located<String>>) -> Option<Secret> {
+        let url = raw?;
+        let known = ["sqlite://", "postgres://", "postgresql://"];
+        if !known.iter().any(|scheme| url.starts_with(scheme)) {
+            // The URL is not repeated: it may hold a password.
+            let problem = self.problem(url, "this is not the URL of a database");
+            problem.hint = Some("begin with `sqlite:///` and a path, or with `postgres://`".into());
+        }
+        Some(Secret::new(url.value.clone()))
+    }
+
+    /// The catalogue with the file's entries, and whether they could be laid over it.
+    fn catalog(&mut self, raw: &RawConfig, engine: &Engine, source: &str) -> Option<(Catalog, bool)> {
+        let builtin = match builtin() {
+            Ok(builtin) => builtin,
+            Err(error) => {
+                self.problems.push(Problem::nowhere(format!("the built-in catalogue is broken: {error}")));
+                return None;
+            }
+        };
+        let mut over = RawCatalog { providers: raw.providers.clone(), models: raw.models.clone() };
+        if builtin.model(&engine.name).is_none() && raw.models.get(&engine.name).is_none() {
+            over.models.0.push((Located::unknown(engine.name.clone()), engine_model()));
+        }
+        match builtin.with(&over, source) {
+            Ok(catalog) => Some((catalog, true)),
+            Err(error) => {
+                for problem in error.problems {
+                    let place = match problem.line {
+                        0 => Place::default(),
+                        line => self.read.place(line, problem.column),
+                    };
+                    let message = match problem.line {
+                        0 => format!("{}: {}", problem.path, problem.message),
+                        _ => problem.message,
+                    };
+                    self.problems.push(Problem { place, message, hint: problem.hint });
+                }
+                Some((builtin.clone(), false))
+            }
+        }
+    }
+
+    fn keys(&mut self, raw: &[RawKey], names: &ModelNames<'_>) -> Vec<StaticKey> {
+        let mut keys: Vec<StaticKey> = Vec::new();
+        for key in raw {
+            if keys.iter().any(|other| other.name == key.name.value) {
+                self.problem(&key.name, format!("there are two keys of the name `{}`", key.name.value));
+            }
+            if !key.key.starts_with("nsk_")
+                || key.key.len() < 20
+                || !key.key.bytes().all(|b| b.is_ascii_graphic())
+            {
+                let problem =
+                    self.problem(&key.key, "a key begins with `nsk_` and has 16 letters or digits more");
+                problem.hint = Some("`novastack keys create NAME` makes one".into());
+            }
+            self.warn_if_written_out(&key.key);
+            for model in key.models.iter().flatten() {
+                self.model(model, names);
+            }
+            let models = key.models.as_ref();
+            keys.push(StaticKey {
+                name: key.name.value.clone(),
+                secret: Secret::new(key.key.value.clone()),
+                models: models.map(|models| models.iter().map(|model| model.value.clone()).collect()),
+                limits: KeyLimits {
+                    requests_per_minute: key.requests_per_minute,
+                    max_in_flight: key.max_in_flight,
+                },
+            });
+        }
+        keys
+    }
+
+    fn warn_if_written_out(&mut self, secret: &Located<String>) {
+        if self.read.is_written_out(secret) {
+            let hint = "write `${NAME}` and set that variable, or `${file:/path}`";
+            self.warning(secret, "a secret is written out in the file", hint);
+        }
+    }
+
+    fn limits(&mut self, raw: &RawLimits) -> Limits {
+        let bytes = match &raw.body_bytes {
+            Some(size) if size.value.0 == 0 => {
+                self.problem(size, "a body of no bytes is no request");
+                DEFAULT_BODY_BYTES
+            }
+            Some(size) => size.value.0,
+            None => Size(DEFAULT_BODY_BYTES).0,
+        };
+        Limits {
+            body_bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
+            requests_per_minute: raw.requests_per_minute,
+            max_in_flight: raw.max_in_flight,
+        }
+    }
+
+    fn timeouts(&mut self, raw: &RawTimeouts) -> Timeouts {
+        Timeouts {
+            body: raw.body.map_or(DEFAULT_BODY_TIME, |time| time.0),
+            keep_alive: raw.keep_alive.map_or(DEFAULT_KEEP_ALIVE, |time| time.0),
+        }
+    }
+
+    fn engine(&mut self, raw: &RawEngine) -> Engine {
+        Engine {
+            enabled: raw.enabled.unwrap_or(true),
+            model: raw.model.as_ref().map(PathBuf::from),
+            name: raw.name.as_ref().map_or(DEFAULT_ENGINE_MODEL.into(), |name| name.value.clone()),
+            threads: self.count(raw.threads),
+            max_sequences: self.count(raw.max_sequences),
+            context: self.count(raw.context),
+        }
+    }
+
+    fn telemetry(&mut self, raw: &RawTelemetry) -> Telemetry {
+        let level = raw.log_level.as_ref().map_or("info", |level| level.value.as_str());
+        for directive in level.split(',') {
+            let word = directive.rsplit('=').next().unwrap_or_default().trim();
+            // A bare target, as in `hyper`, switches all of it on.
+            let is_level = LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word));
+            if !is_level && (directive.contains('=') || !level.contains(',')) {
+                let hint = did_you_mean(word, LEVELS).unwrap_or_else(|| "write `info` or `debug`".into());
+                if let Some(place) = &raw.log_level {
+                    self.problem(place, format!("`{word}` is not a level")).hint = Some(hint);
+                }
+            }
+        }
+        Telemetry { log_format: raw.log_format, log_level: level.to_owned() }
+    }
+}
+
+/// A model for the local engine under a name that the catalogue does not have.
+fn engine_model() -> RawModel {
+    let offer = RawOffer {
+        provider: Located::unknown(LOCAL_PROVIDER.to_owned()),
+        model: None,
+        price: Some(nova_catalog::raw::RawTariff::Free),
+        quirks: None,
+        dialect_quirks: std::collections::BTreeMap::new(),
+        region: None,
+    };
+    RawModel { offers: Some(vec![offer]), ..RawModel::default() }
+}

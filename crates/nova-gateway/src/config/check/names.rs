@@ -1,0 +1,163 @@
+//! What may stand where a model's name stands: a name of the catalogue, or an alias of the file.
+
+use nova_catalog::yaml::Located;
+use nova_catalog::{Catalog, Model};
+
+use super::Checker;
+use crate::config::checked::{Names, Rule};
+use crate::config::raw::{OneOrMany, RawConfig};
+
+/// The names by which clients ask for the default model.
+const DEFAULT_NAMES: [&str; 2] = ["auto", "default"];
+
+/// All names of models.
+pub(super) struct ModelNames<'c> {
+    catalog: &'c Catalog,
+    raw: &'c RawConfig,
+    /// Whether every name is there; else an unknown one may be among what was wrong.
+    is_whole: bool,
+}
+
+impl<'c> ModelNames<'c> {
+    pub(super) const fn new(catalog: &'c Catalog, raw: &'c RawConfig, is_whole: bool) -> Self {
+        Self { catalog, raw, is_whole }
+    }
+
+    /// The model of a name.
+    pub(super) fn find(&self, name: &str) -> Option<&'c Model> {
+        let target = match self.raw.aliases.get(name) {
+            Some(target) => target.value.as_str(),
+            None if DEFAULT_NAMES.iter().any(|known| known.eq_ignore_ascii_case(name)) => {
+                self.raw.default_model.as_ref().map_or(name, |model| model.value.as_str())
+            }
+            None => name,
+        };
+        self.catalog.model(target)
+    }
+
+    fn nearest(&self, name: &str) -> Option<String> {
+        let near = self.catalog.nearest(name, 3);
+        let near: Vec<&str> = if near.is_empty() {
+            let alike = |alias: &&str| strsim::jaro_winkler(alias, name) >= 0.8;
+            self.raw.aliases.0.iter().map(|(alias, _)| alias.value.as_str()).filter(alike).take(3).collect()
+        } else {
+            near
+        };
+        let list = crate::config::problem::either(&near);
+        (!near.is_empty()).then(|| format!("did you mean {list}?"))
+    }
+}
+
+impl Checker<'_> {
+    /// The model that is named here, or a problem.
+    pub(super) fn model<'n>(&mut self, name: &Located<String>, names: &ModelNames<'n>) -> Option<&'n Model> {
+        let found = names.find(name);
+        if found.is_none() && names.is_whole {
+            let hint = names.nearest(name).unwrap_or_else(|| "add it to `models:`".into());
+            self.problem(name, format!("there is no model `{}`", name.value)).hint = Some(hint);
+        }
+        found
+    }
+
+    fn models(&mut self, list: &OneOrMany, names: &ModelNames<'_>) -> Vec<String> {
+        let known = list.0.iter().filter(|name| self.model(name, names).is_some());
+        known.map(|name| name.value.clone()).collect()
+    }
+
+    pub(super) fn names(&mut self, raw: &RawConfig, names: &ModelNames<'_>) -> Names {
+        let mut checked =
+            Names { default_fallback: self.models(&raw.default_fallback, names), ..Names::default() };
+        for (alias, target) in &raw.aliases.0 {
+            let taken = names.catalog.models().find(|model| model.id.eq_ignore_ascii_case(alias));
+            if let Some(model) = taken {
+                let message = format!("`{}` is the own name of a model, it cannot be an alias", model.id);
+                self.problem(alias, message).hint =
+                    Some("use another name, or change the model in `models:`".into());
+            } else if names.catalog.model(target).is_some() {
+                checked.aliases.push((alias.value.clone(), target.value.clone()));
+            } else if raw.aliases.get(target).is_some() {
+                let message = format!("`{}` is an alias itself", target.value);
+                self.problem(target, message).hint = Some("name the model".into());
+            } else {
+                self.model(target, names);
+            }
+        }
+        if let Some(model) = &raw.default_model
+            && self.model(model, names).is_some()
+        {
+            for name in DEFAULT_NAMES {
+                if raw.aliases.get(name).is_none() && names.catalog.model(name).is_none() {
+                    checked.aliases.push((name.to_owned(), model.value.clone()));
+                }
+            }
+        }
+        for (name, to) in &raw.fallbacks.0 {
+            let model = self.model(name, names);
+            let fallbacks = self.models(to, names);
+            let Some(model) = model else { continue };
+            for back in &to.0 {
+                if names.find(back).is_some_and(|fallback| fallback.id == model.id) {
+                    self.problem(back, format!("`{}` falls back to itself", name.value));
+                }
+            }
+            if checked.fallbacks.iter().any(|(other, _)| *other == model.id) {
+                self.problem(name, format!("the fallbacks of `{}` are there twice", model.id));
+            }
+            checked.fallbacks.push((model.id.clone(), fallbacks));
+        }
+        checked
+    }
+
+    /// The rules of either form.
+    pub(super) fn rules(&mut self, raw: &RawConfig, names: &ModelNames<'_>) -> Vec<Rule> {
+        let mut rules = Vec::new();
+        if let (Some(first), Some(_)) = (raw.route.first(), raw.routes.first()) {
+            self.problem(&first.model, "there are rules under `route` and under `routes`").hint =
+                Some("write all of them in one form".into());
+        }
+        for rule in &raw.route {
+            self.rule((rule.condition.as_ref(), &rule.model, &rule.fallback), names, &mut rules);
+        }
+        for rule in &raw.routes {
+            match (&rule.condition, &rule.model, &rule.default) {
+                (Some(condition), Some(model), None) => {
+                    self.rule((Some(condition), model, &rule.fallback), names, &mut rules);
+                }
+                (None, None, Some(model)) => self.rule((None, model, &rule.fallback), names, &mut rules),
+                (condition, model, default) => {
+                    let place = condition.as_ref().or(model.as_ref()).or(default.as_ref());
+                    let place = place.cloned().unwrap_or_default();
+                    self.problem(&place, "a rule has `match` and `model`, or `default`").hint = Some(
+                        "write `- match: CONDITION` with `model: NAME` below it, or `- default: NAME`".into(),
+                    );
+                }
+            }
+        }
+        rules
+    }
+
+    fn rule(
+        &mut self,
+        (condition, model, fallback): (Option<&Located<String>>, &Located<String>, &OneOrMany),
+        names: &ModelNames<'_>,
+        rules: &mut Vec<Rule>,
+    ) {
+        self.model(model, names);
+        let fallback = self.models(fallback, names);
+        if let Some(condition) = condition
+            && condition.trim().is_empty()
+        {
+            self.problem(condition, "the condition is empty").hint =
+                Some("leave the key out for a rule that always holds".into());
+        }
+        if rules.last().is_some_and(|last: &Rule| last.condition.is_none()) {
+            self.problem(model, "this rule is never reached: the one before it always holds");
+        }
+        rules.push(Rule {
+            condition: condition.map(|condition| condition.value.clone()),
+            model: model.value.clone(),
+            fallback,
+            line: model.line,
+        });
+    }
+}

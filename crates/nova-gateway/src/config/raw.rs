@@ -1,0 +1,402 @@
+//! The configuration file as it is written. Nothing is checked here; the comments become the
+//! descriptions of the JSON schema.
+//!
+//! Any text may hold `${NAME}` (an environment variable) or `${file:/path}` (a file's content).
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use nova_catalog::yaml::{Entries, Located};
+use nova_catalog::{RawModel, RawProvider};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use super::checked::LogFormat;
+use super::de::ONE_OR_MANY;
+
+/// The configuration of NovaStack. Every key is optional; without any, the built-in catalogue is served
+/// with the credentials that the environment holds.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "NovaStack configuration")]
+pub struct RawConfig {
+    /// The address and port to listen on. Default: `127.0.0.1:6682`.
+    pub listen: Option<Located<String>>,
+    /// Allows a `listen` address that other machines can reach. Default: false.
+    pub allow_remote: bool,
+    /// Where keys, usage records and models are kept. Default: `~/.local/share/novastack`.
+    pub data_dir: Option<String>,
+    /// The database: `sqlite:///path/to/file.db` or `postgres://user:password@host/name`. Default: a SQLite
+    /// file in the data directory.
+    pub database: Option<Located<String>>,
+    /// Providers to add to the built-in ones, or changes to those, by id.
+    pub providers: Entries<RawProvider>,
+    /// What providers issued, by the provider's id. Default: what the provider's environment variable holds.
+    pub credentials: Entries<Vec<RawCredential>>,
+    /// Models to add to the built-in ones, or changes to those, by id.
+    pub models: Entries<RawModel>,
+    /// Further names, each for a model.
+    pub aliases: Entries<Located<String>>,
+    /// Who serves a model. A model that is named here has exactly these deployments; any other has one for
+    /// each provider that offers it and has a credential.
+    pub deployments: Vec<RawDeployment>,
+    /// Models to try, in order, when a model does not answer.
+    pub fallbacks: Entries<OneOrMany>,
+    /// Models to try when neither a model nor its own fallbacks answer.
+    pub default_fallback: OneOrMany,
+    /// The model that `auto` and `default` stand for.
+    pub default_model: Option<Located<String>>,
+    /// How long things may take.
+    pub timeouts: RawTimeouts,
+    /// How often to try again.
+    pub retry: RawRetry,
+    /// Bounds on requests.
+    pub limits: RawLimits,
+    /// Keys that always work, besides those that `novastack keys create` makes.
+    pub keys: Vec<RawKey>,
+    /// The local engine.
+    pub engine: RawEngine,
+    /// Logs.
+    pub telemetry: RawTelemetry,
+    /// Rules that choose a model, in the `if` and `use` form.
+    pub route: Vec<RawIfRule>,
+    /// Rules that choose a model, in the `match` and `model` form.
+    pub routes: Vec<RawMatchRule>,
+    /// Whether streams may carry what the oldest clients do not understand (keep-alive comments). Default:
+    /// true, unless the environment has `DISABLE_STREAMING_BETA=1`.
+    pub streaming_beta: Option<bool>,
+}
+
+/// What a provider issued.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawCredential {
+    /// What it is called in deployments, logs and metrics. Default: its place, from 1.
+    #[serde(default)]
+    pub name: Option<Located<String>>,
+    /// The secret: `${DEEPSEEK_API_KEY}` or `${file:/run/secrets/deepseek}`.
+    pub key: Located<String>,
+    /// Its share of the requests, among the provider's credentials. Default: 1.
+    #[serde(default)]
+    pub weight: Option<u32>,
+}
+
+/// One concrete upstream of a model.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawDeployment {
+    /// Its name in logs and metrics. Default: `provider/model`.
+    #[serde(default)]
+    pub name: Option<Located<String>>,
+    /// The model, by any of its names.
+    pub model: Located<String>,
+    /// The provider's id.
+    pub provider: Located<String>,
+    /// What the provider calls the model. Default: as in the catalogue, else the model's id.
+    #[serde(default)]
+    pub upstream_model: Option<String>,
+    /// Where the provider is reached for this deployment, if elsewhere.
+    #[serde(default)]
+    pub base_url: Option<Located<String>>,
+    /// The name of one credential of the provider. Default: all of them, each a deployment.
+    #[serde(default)]
+    pub credential: Option<Located<String>>,
+    /// Lower is tried earlier. Default: 0.
+    #[serde(default)]
+    pub priority: u32,
+    /// Its share of the requests, among the model's deployments of equal priority. Default: 1.
+    #[serde(default)]
+    pub weight: Option<u32>,
+    /// How long things may take here, where that differs.
+    #[serde(default)]
+    pub timeouts: RawDeadlines,
+}
+
+/// How long an exchange with a provider may take.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawDeadlines {
+    /// To connect, TLS included. Default: `5s`.
+    pub connect: Option<Time>,
+    /// From then until the answer begins. Default: `60s`.
+    pub first_byte: Option<Time>,
+    /// Of silence within an answer. Default: `60s`.
+    pub idle: Option<Time>,
+    /// From the request to the answer's end. Default: `30m`.
+    pub total: Option<Time>,
+}
+
+/// How long things may take.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawTimeouts {
+    /// To connect to a provider, TLS included. Default: `5s`.
+    pub connect: Option<Time>,
+    /// From then until the answer begins. Default: `60s`.
+    pub first_byte: Option<Time>,
+    /// Of silence within an answer. Default: `60s`.
+    pub idle: Option<Time>,
+    /// From the request to the answer's end. Default: `30m`.
+    pub total: Option<Time>,
+    /// Until a client has sent its request. Default: `30s`.
+    pub body: Option<Time>,
+    /// Of silence until a streaming client gets a sign of life. Default: `15s`.
+    pub keep_alive: Option<Time>,
+}
+
+/// How often to try again. Only what no client has seen anything of is tried again.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawRetry {
+    /// Tries at one deployment. Default: 2.
+    pub attempts_per_deployment: Option<Located<u32>>,
+    /// Tries in all, fallbacks included. Default: 6.
+    pub max_attempts: Option<Located<u32>>,
+    /// The longest first pause, in milliseconds; each next one is twice as long. Default: 250.
+    pub base_ms: Option<Located<u32>>,
+}
+
+/// Bounds on requests.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawLimits {
+    /// The largest request body. Default: `32MiB`.
+    pub body_bytes: Option<Located<Size>>,
+    /// Requests per minute of a key that says nothing itself. Default: no bound.
+    pub requests_per_minute: Option<u32>,
+    /// Requests in flight of a key that says nothing itself. Default: no bound.
+    pub max_in_flight: Option<u32>,
+}
+
+/// A key that clients use.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawKey {
+    /// Its name in usage records and logs.
+    pub name: Located<String>,
+    /// The key: `${TEAM_KEY}` or `${file:/run/secrets/team}`. It begins with `nsk_`.
+    pub key: Located<String>,
+    /// The models that it may use, by any of their names. Default: all.
+    #[serde(default)]
+    pub models: Option<Vec<Located<String>>>,
+    /// Its requests per minute.
+    #[serde(default)]
+    pub requests_per_minute: Option<u32>,
+    /// Its requests in flight.
+    #[serde(default)]
+    pub max_in_flight: Option<u32>,
+}
+
+/// The local engine.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawEngine {
+    /// Whether to start it, where there is a model for it. Default: true.
+    pub enabled: Option<bool>,
+    /// The model's file (GGUF). Default: the one that `novastack engine pull` fetches.
+    pub model: Option<String>,
+    /// The name by which clients ask for it. Default: `nova-local-mini`.
+    pub name: Option<Located<String>>,
+    /// Threads. Default: one less than there are cores.
+    pub threads: Option<Located<u32>>,
+    /// Sequences that are computed at once.
+    pub max_sequences: Option<Located<u32>>,
+    /// The most tokens of a prompt and its answer.
+    pub context: Option<Located<u32>>,
+}
+
+/// Logs.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawTelemetry {
+    /// `pretty`, `json`, or `auto`: pretty at a terminal and JSON elsewhere. Default: `auto`.
+    pub log_format: LogFormat,
+    /// A level (`error`, `warn`, `info`, `debug`, `trace`), or directives such as `info,nova_gateway=debug`.
+    /// Default: `info`.
+    pub log_level: Option<Located<String>>,
+}
+
+/// A rule: `if` a condition holds, `use` a model. A rule without `if` holds always.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawIfRule {
+    /// The condition.
+    #[serde(default, rename = "if")]
+    pub condition: Option<Located<String>>,
+    /// The model, by any of its names.
+    #[serde(rename = "use")]
+    pub model: Located<String>,
+    /// Models to try after it.
+    #[serde(default)]
+    pub fallback: OneOrMany,
+}
+
+/// A rule: where a condition does `match`, a `model` is chosen; `default` is for the rest.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawMatchRule {
+    /// The condition.
+    #[serde(rename = "match")]
+    pub condition: Option<Located<String>>,
+    /// The model, by any of its names.
+    pub model: Option<Located<String>>,
+    /// The model where no rule above holds.
+    pub default: Option<Located<String>>,
+    /// Models to try after it.
+    pub fallback: OneOrMany,
+}
+
+/// One name, or a list of names.
+#[derive(Clone, Debug, Default)]
+pub struct OneOrMany(pub Vec<Located<String>>);
+
+/// A span of time: `500ms`, `5s`, `2m`, `1h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Time(pub Duration);
+
+/// A number of bytes: `512KiB`, `32MiB`, `1GiB`, or with decimal units `10MB`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size(pub u64);
+
+impl<'de> Deserialize<'de> for OneOrMany {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_newtype_struct(ONE_OR_MANY, NamesVisitor)
+    }
+}
+
+struct NamesVisitor;
+
+impl<'de> Visitor<'de> for NamesVisitor {
+    type Value = OneOrMany;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name, or a list of names")
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut items: A) -> Result<OneOrMany, A::Error> {
+        let mut names = Vec::new();
+        while let Some(name) = items.next_element()? {
+            names.push(name);
+        }
+        Ok(OneOrMany(names))
+    }
+}
+
+impl JsonSchema for OneOrMany {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "OneOrMany".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] })
+    }
+}
+
+const TIME_UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
+const SIZE_UNITS: [(&str, u64); 7] = [
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("KB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("B", 1),
+];
+
+impl FromStr for Time {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        quantity(text, &TIME_UNITS, ("a span of time", "5s")).map(|ms| Self(Duration::from_millis(ms)))
+    }
+}
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        quantity(text, &SIZE_UNITS, ("a size", "32MiB")).map(Self)
+    }
+}
+
+/// A whole number and a unit.
+fn quantity(text: &str, units: &[(&str, u64)], (what, example): (&str, &str)) -> Result<u64, String> {
+    let text = text.trim();
+    let end = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, unit) = text.split_at(end);
+    let unit = unit.trim();
+    let names: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
+    let names = super::problem::either(&names);
+    let Ok(number) = digits.parse::<u64>() else {
+        return Err(format!(
+            "`{text}` is not {what}\nhint: write a whole number and {names}, as in `{example}`"
+        ));
+    };
+    let factor = units.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).map(|(_, factor)| *factor);
+    let Some(factor) = factor else {
+        let wrong =
+            if unit.is_empty() { "has no unit".into() } else { format!("has an unknown unit `{unit}`") };
+        return Err(format!("`{text}` {wrong}\nhint: write {names} behind the number, as in `{example}`"));
+    };
+    number.checked_mul(factor).ok_or_else(|| format!("`{text}` is too large"))
+}
+
+struct TextVisitor<T>(&'static str, std::marker::PhantomData<T>);
+
+impl<T: FromStr<Err = String>> Visitor<'_> for TextVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(TextVisitor("a span of time such as `5s`", std::marker::PhantomData))
+    }
+}
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(TextVisitor("a size such as `32MiB`", std::marker::PhantomData))
+    }
+}
+
+impl JsonSchema for Time {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Time".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9]+ *(ms|s|m|h)$", "examples": ["500ms", "5s", "30m"] })
+    }
+}
+
+impl JsonSchema for Size {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Size".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9]+ *(B|KiB|MiB|GiB|KB|MB|GB)$", "examples": ["32MiB"] })
+    }
+}
