@@ -46,6 +46,18 @@ pub enum Weekday {
 pub struct DateError;
 
 impl Date {
+    /// The first instant of the day in UTC, in milliseconds since 1970 (Hinnant's `days_from_civil`).
+    pub fn start_ms(self) -> i64 {
+        let (month, day) = (i64::from(self.month), i64::from(self.day));
+        let year = i64::from(self.year) - i64::from(month <= 2);
+        let era = year.div_euclid(400);
+        let year_of_era = year.rem_euclid(400);
+        let month_from_march = if month > 2 { month - 3 } else { month + 9 };
+        let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
+        let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+        (era * 146_097 + day_of_era - 719_468) * MS_PER_DAY
+    }
+
     /// The UTC day of an instant, in milliseconds since 1970.
     pub fn from_ms(at_ms: i64) -> Self {
         let days = at_ms.div_euclid(MS_PER_DAY) + 719_468;
@@ -136,6 +148,7 @@ mod tests {
 
     fn check(at_ms: i64, date: &str, weekday: Weekday, minute: u16) {
         assert_eq!(Date::from_ms(at_ms).to_string(), date);
+        assert_eq!(Date::from_ms(at_ms).start_ms(), at_ms.div_euclid(MS_PER_DAY) * MS_PER_DAY);
         assert_eq!(weekday_and_minute(at_ms), (weekday.index(), minute), "{at_ms}");
     }
 

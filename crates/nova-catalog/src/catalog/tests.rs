@@ -371,3 +371,20 @@ fn likeness_brings_no_credential() {
     let catalog = builtin().with(&overlay(text), "nova.yaml").unwrap();
     assert!(catalog.provider("proxy").unwrap().credential_env.is_empty());
 }
+
+#[test]
+fn every_example_of_the_guide_is_right() {
+    let guide = include_str!("../../../../docs/guides/adding-a-provider.md");
+    let examples: Vec<_> =
+        guide.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(examples.len(), 3);
+    for example in examples {
+        let text = if example.starts_with("price:") {
+            let price = example.replace('\n', "\n        ");
+            format!("models:\n  m:\n    offers:\n      - provider: local\n        {price}")
+        } else {
+            example.to_owned()
+        };
+        builtin().with(&overlay(&text), "guide").unwrap();
+    }
+}

@@ -199,7 +199,7 @@ fn documents_that_cannot_be_read_say_where() {
     check("models:\n  m: {}\n  m: {}\n", &["nova.yaml:3:3: duplicate mapping key `m` is not allowed here"]);
     check(
         "models:\n  m:\n    offers:\n      - { provider: p, price: cheap }\n",
-        &["nova.yaml:4:31: invalid value: string \"cheap\", expected `free`, `unknown`, or a map of rates"],
+        &["nova.yaml:4:24: invalid value: string \"cheap\", expected `free`, `unknown`, or a map of rates"],
     );
     check(
         "models:\n  m:\n    offers:\n      - provider: p\n        price: { input: 1e-3, output: 1 }\n",
