@@ -35,7 +35,9 @@ pub fn to_word(id: &str) -> Cow<'_, str> {
             _ if is_word(byte) => word.push(char::from(byte)),
             _ => {
                 word.push_str("-x");
-                word.extend([byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])));
+                word.extend(
+                    [byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])),
+                );
             }
         }
     }

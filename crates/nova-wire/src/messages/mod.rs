@@ -17,13 +17,13 @@ use crate::hub::reply::Finish;
 
 mod fields;
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 pub(crate) mod grammar;
 pub mod ids;
 pub mod reply;
 pub mod request;
 pub mod stream;
-#[cfg(test)]
-mod golden;
 #[cfg(test)]
 mod support;
 

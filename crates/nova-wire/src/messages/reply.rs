@@ -17,19 +17,19 @@ use crate::usage::{self, Usage};
 #[cfg(test)]
 mod tests;
 
-/// Reads an answer that came with a status of 2xx.
+/// Reads an answer that came with a status of 2xx. No quirk known so far bears on it.
 ///
 /// # Errors
 /// Where it reports a failure all the same, or is no Messages answer.
-pub fn read(body: &[u8], quirks: &Quirks) -> Result<Reply, UpstreamError> {
+pub fn read(body: &[u8], _quirks: &Quirks) -> Result<Reply, UpstreamError> {
     let Ok(answer) = serde_json::from_slice::<Value>(body) else {
         return Err(error::classify(Dialect::Messages, 200, |_| None, body));
     };
-    from_json(&answer, quirks)
+    from_json(&answer)
 }
 
 /// Reads an answer that is JSON already.
-pub(super) fn from_json(answer: &Value, _quirks: &Quirks) -> Result<Reply, UpstreamError> {
+pub(super) fn from_json(answer: &Value) -> Result<Reply, UpstreamError> {
     if let Some(error) = error::in_success(Dialect::Messages, answer) {
         return Err(error);
     }

@@ -62,7 +62,8 @@ pub(super) struct Writer<'a> {
 }
 
 /// Blocks that this dialect knows and the hub does not.
-const OWN_BLOCKS: &[&str] = &["server_tool_use", "mcp_tool_use", "container_upload", "tool_reference", "document", "image"];
+const OWN_BLOCKS: &[&str] =
+    &["server_tool_use", "mcp_tool_use", "container_upload", "tool_reference", "document", "image"];
 
 impl Writer<'_> {
     /// The block of a user's or an assistant's part. `None` where nothing is left of it.
@@ -108,10 +109,8 @@ impl Writer<'_> {
 
     /// Only a thought with its provider's signature goes back, except where unsigned ones are wanted.
     fn thinking(&mut self, text: &str, signature: Option<&str>) -> Option<Value> {
-        let unsigned = matches!(
-            self.quirks.replay_thinking,
-            Some(ReplayThinking::Required | ReplayThinking::Accepted)
-        );
+        let unsigned =
+            matches!(self.quirks.replay_thinking, Some(ReplayThinking::Required | ReplayThinking::Accepted));
         let forbidden = self.quirks.replay_thinking == Some(ReplayThinking::Forbidden);
         match signature {
             Some(signature) if !forbidden => {

@@ -42,7 +42,9 @@ pub(super) fn write(
         match &tool.foreign {
             None => tools.push(function(index, tool, strict, marks)?),
             // Anthropic's own tools have a name and a type with a date; any other kind is unknown there.
-            Some(value) if value.get("name").is_some_and(Value::is_string) && value.get("function").is_none() => {
+            Some(value)
+                if value.get("name").is_some_and(Value::is_string) && value.get("function").is_none() =>
+            {
                 tools.push(value.clone());
             }
             Some(_) => drop_named(dropped, &format!("tools[{index}]")),
@@ -112,12 +114,7 @@ fn schema(parameters: Option<&Value>) -> Value {
     Value::Object(schema)
 }
 
-fn choice(
-    request: &Request,
-    quirks: &Quirks,
-    thinks: Thinks,
-    dropped: &mut Vec<String>,
-) -> Option<Value> {
+fn choice(request: &Request, quirks: &Quirks, thinks: Thinks, dropped: &mut Vec<String>) -> Option<Value> {
     // A model that always thinks refuses a forced tool, and so does one that was just told to think.
     let always = quirks.thinking_switch == Some(ThinkingSwitch::None) || request.thinking == Thinking::Unsaid;
     let thinking = thinks.is_on() || (quirks.thinking_default_on == Some(true) && always);

@@ -104,7 +104,8 @@ fn group(turns: &[Turn], offset: usize, keeps_system: bool) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     for (index, turn) in turns.iter().enumerate() {
         let after_calls = groups.last().is_some_and(|last| {
-            last.role == Role::Assistant && last.parts.iter().any(|placed| matches!(placed.part, Part::ToolCall(_)))
+            last.role == Role::Assistant
+                && last.parts.iter().any(|placed| matches!(placed.part, Part::ToolCall(_)))
         });
         let folded = turn.role == Role::System && (after_calls || !keeps_system);
         let role = if folded { Role::User } else { turn.role };
@@ -140,7 +141,10 @@ fn assistant(
                 open.push(OpenCall { id: tool_call.id.clone(), word });
             }
             Part::Image { .. } | Part::Document { .. } => {
-                return Err(unsupported(place.clone(), "the model's own turns cannot hold images or documents"));
+                return Err(unsupported(
+                    place.clone(),
+                    "the model's own turns cannot hold images or documents",
+                ));
             }
             other => blocks.extend(writer.block(place, other)?),
         }
@@ -170,7 +174,8 @@ fn user(
     let mut blocks = Vec::with_capacity(parts.len());
     let nothing = Part::Text { text: String::new(), cache: None };
     for call in open {
-        let answers = |placed: &Placed<'_>| matches!(placed.part, Part::ToolResult { id, .. } if *id == call.id);
+        let answers =
+            |placed: &Placed<'_>| matches!(placed.part, Part::ToolResult { id, .. } if *id == call.id);
         let found = (0..parts.len()).find(|at| !taken[*at] && answers(&parts[*at]));
         blocks.push(match found {
             Some(at) => {

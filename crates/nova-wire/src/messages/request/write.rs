@@ -16,18 +16,8 @@ const DEFAULT_MAX_TOKENS: u64 = 4096;
 /// The highest temperature of the dialect.
 const MAX_TEMPERATURE: f64 = 1.0;
 
-/// Fields that only Messages knows and that go back as they came. A name with a dot is a field of the
-/// object before the dot.
-const OWN: &[&str] = &[
-    "cache_control",
-    "container",
-    "context_management",
-    "inference_geo",
-    "mcp_servers",
-    "thinking.display",
-    "output_config.effort",
-    "output_config.task_budget",
-];
+/// Objects of the body whose unknown fields go back into them.
+const OBJECTS: &[&str] = &["thinking", "output_config", "metadata", "tool_choice"];
 
 /// Writes a body, and adds the client's names of what it cannot carry to `dropped`.
 ///
@@ -147,27 +137,25 @@ pub(super) fn insert_into(body: &mut Map<String, Value>, object: &str, field: &s
     }
 }
 
+/// Puts back what only this dialect knows. A name with a dot is a field of the object before the dot;
+/// one of a tool or a block has lost its place, and is named.
 fn write_extra(extra: &Map<String, Value>, body: &mut Map<String, Value>, dropped: &mut Vec<String>) {
     for (name, value) in extra {
-        let says_nothing = value.is_null() || (name == "n" && value.as_u64() == Some(1));
-        if says_nothing {
-            continue;
-        }
-        // Chat's tiers have the same name and other words.
-        let tier = name == "service_tier" && matches!(value.as_str(), Some("auto" | "standard_only"));
-        if !tier && !OWN.contains(&name.as_str()) {
-            drop_named(dropped, name);
-            continue;
-        }
         match name.split_once('.') {
-            // A thinking that was given up has no display either.
-            Some(("thinking", _)) if !body.contains_key("thinking") => drop_named(dropped, name),
-            Some((object, field)) => insert_into(body, object, field, value.clone()),
             None => {
-                body.insert(name.clone(), value.clone());
+                body.entry(name).or_insert_with(|| value.clone());
             }
+            // A thinking that was given up has no display either.
+            Some((object, field)) if OBJECTS.contains(&object) && (object != "thinking" || thinks(body)) => {
+                insert_into(body, object, field, value.clone());
+            }
+            Some(_) => drop_named(dropped, name),
         }
     }
+}
+
+fn thinks(body: &Map<String, Value>) -> bool {
+    body.get("thinking").is_none_or(|thinking| thinking["type"] != "disabled")
 }
 
 /// What the quirks say about single fields.

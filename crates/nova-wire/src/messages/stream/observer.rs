@@ -50,7 +50,9 @@ impl Observer {
         }
         match serde_json::from_slice::<Value>(data) {
             Ok(value) if value.is_object() => self.value(&value, event, meter),
-            _ if event.name == Some(b"error") => failed(error::classify(Dialect::Messages, 200, |_| None, data)),
+            _ if event.name == Some(b"error") => {
+                failed(error::classify(Dialect::Messages, 200, |_| None, data))
+            }
             _ => bad(meter),
         }
     }

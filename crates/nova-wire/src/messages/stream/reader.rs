@@ -14,7 +14,6 @@ use crate::usage::{self, Usage};
 /// Reads the events of one stream.
 #[derive(Debug)]
 pub struct Reader {
-    quirks: Quirks,
     usage: Option<Usage>,
     blocks: Vec<Block>,
     started: bool,
@@ -37,16 +36,17 @@ enum Kind {
     Thinking,
     /// A call of the client's tool, with arguments that stood in its beginning, until a piece of them
     /// comes on its own.
-    Tool { whole: Option<String> },
+    Tool {
+        whole: Option<String>,
+    },
     /// What the provider's own tools do, and blocks that nobody knows.
     Foreign,
 }
 
 impl Reader {
-    /// A reader at the beginning of a stream.
-    pub fn new(quirks: &Quirks) -> Self {
+    /// A reader at the beginning of a stream. No quirk known so far bears on it.
+    pub const fn new(_quirks: &Quirks) -> Self {
         Self {
-            quirks: quirks.clone(),
             usage: None,
             blocks: Vec::new(),
             started: false,
@@ -218,7 +218,7 @@ impl Reader {
 
     /// A whole answer where a stream was asked for.
     fn whole(&mut self, data: &Value, out: &mut Vec<Delta>) {
-        let answer = match reply::from_json(data, &self.quirks) {
+        let answer = match reply::from_json(data) {
             Ok(answer) => answer,
             Err(error) => return self.fail(error, out),
         };

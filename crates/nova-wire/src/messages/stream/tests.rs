@@ -80,7 +80,15 @@ fn interleaved_calls_become_one_block_after_the_other() {
     );
     // Text that comes while a call is open waits for its end, and is not lost.
     check(
-        &[tool(7), args(7, "{"), text("so"), text(" on"), args(7, "}"), Delta::ToolEnd { index: 7 }, text("!")],
+        &[
+            tool(7),
+            args(7, "{"),
+            text("so"),
+            text(" on"),
+            args(7, "}"),
+            Delta::ToolEnd { index: 7 },
+            text("!"),
+        ],
         "F(call_7|{})T(so on!)",
         "tool_use",
     );
@@ -124,7 +132,8 @@ fn the_first_and_the_last_event_count() {
 
 #[test]
 fn thinking_is_kept_from_those_who_did_not_ask() {
-    let (mut writer, mut out) = (Writer::new(&ReplyContext { want_thinking: false, ..context() }), Vec::new());
+    let (mut writer, mut out) =
+        (Writer::new(&ReplyContext { want_thinking: false, ..context() }), Vec::new());
     for delta in [thought("h"), Delta::Signature("s".to_owned()), text("a")] {
         writer.delta(delta, &mut out);
     }

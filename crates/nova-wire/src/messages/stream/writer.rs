@@ -53,7 +53,9 @@ enum Open {
     None,
     Text,
     /// Whether the thought is signed; nothing may follow the signature.
-    Thinking { signed: bool },
+    Thinking {
+        signed: bool,
+    },
     /// The call with the upstream's number.
     Tool(u32),
 }
@@ -191,7 +193,8 @@ impl Writer {
             return;
         }
         match (self.waiting.back_mut(), piece) {
-            (Some(Piece::Text(last)), Piece::Text(text)) | (Some(Piece::Thinking(last)), Piece::Thinking(text)) => {
+            (Some(Piece::Text(last)), Piece::Text(text))
+            | (Some(Piece::Thinking(last)), Piece::Thinking(text)) => {
                 last.push_str(&text);
             }
             (_, piece) => self.waiting.push_back(piece),
