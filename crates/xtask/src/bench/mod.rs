@@ -4,8 +4,10 @@
 //! machine's mood meets all of them; a wrong or cut answer ends the run, so that nobody is fast by failing.
 //!
 //! Reading order: [`run`] starts a release build of this program with enough file descriptors; [`measure`] is the plan;
-//! `load` makes the requests over `http`, `process` reads what they cost, `targets` starts who is measured, `report` prints.
+//! `load` makes the requests over `http`, `process` reads what they cost, `targets` starts who is measured,
+//! `engine` runs the local engine's own benchmark, `report` prints.
 
+mod engine;
 mod http;
 mod load;
 mod process;
@@ -34,7 +36,7 @@ pub(crate) struct Options {
     #[arg(long, value_delimiter = ',', default_value = "nginx,novastack,litellm")]
     targets: Vec<String>,
     /// What is measured
-    #[arg(long, value_delimiter = ',', default_value = "cpu,latency,memory")]
+    #[arg(long, value_delimiter = ',', default_value = "cpu,latency,memory,engine")]
     what: Vec<String>,
     /// How often each target has its turn
     #[arg(long, default_value_t = 5)]
@@ -68,18 +70,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     for (given, known) in [
         (&options.targets, &["nginx", "novastack", "litellm"][..]),
-        (&options.what, &["cpu", "latency", "memory"][..]),
+        (&options.what, &["cpu", "latency", "memory", "engine"][..]),
     ] {
         if let Some(unknown) = given.iter().find(|given| !known.contains(&given.as_str())) {
             bail!("`{unknown}` is not known\nhint: choose from {}", known.join(", "));
         }
     }
     let mut build = shell::cargo();
-    shell::run(
-        build
-            .args(["build", "--release", "--quiet", "--locked", "-p", "novastack", "-p", "xtask"])
-            .current_dir(&root),
-    )?;
+    build.args(["build", "--release", "--quiet", "--locked", "--bins", "--example", "bench"]);
+    shell::run(build.args(["-p", "novastack", "-p", "xtask", "-p", "nova-engine"]).current_dir(&root))?;
     // Thousands of streams are as many file descriptors, twice over in a proxy; children inherit the limit.
     let mut inner = Command::new("sh");
     inner.args(["-c", "ulimit -n 65536 2>/dev/null || ulimit -n \"$(ulimit -H -n)\"; exec \"$@\"", "sh"]);
@@ -135,10 +134,20 @@ fn measure(options: &Options, target: &Path) -> Result<()> {
             memory(name, &places, options, found.context("every target has its figures")?)?;
         }
     }
+    let engine = if wants("engine") { engine::measure(&target.join("release"))? } else { Vec::new() };
     print!("{}", report::table(&machine, &setting, &all));
+    for speed in &engine {
+        let (prefill, decode) = (speed.prefill_per_cpu_second, speed.decode_per_cpu_second);
+        println!(
+            "engine, {:2} sequences: {decode:.0} tokens written and {prefill:.0} read per CPU second",
+            speed.sequences
+        );
+    }
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs();
     let path = target.join(format!("bench/{now}.json"));
-    std::fs::write(&path, format!("{:#}\n", report::json(&machine, &setting, &all)))?;
+    let mut json = report::json(&machine, &setting, &all);
+    json["engine"] = engine::json(&engine);
+    std::fs::write(&path, format!("{json:#}\n"))?;
     println!("\nwritten to {}", path.display());
     Ok(())
 }

@@ -122,6 +122,18 @@ impl Tree {
     fn rust(&self) -> impl Iterator<Item = &File> {
         self.files.iter().filter(|file| file.path.ends_with(".rs"))
     }
+
+    /// Sources that end up in the product, each with its crate.
+    fn shipped(&self) -> Vec<(&str, &File)> {
+        let tests: Vec<String> = self.rust().flat_map(File::test_modules).collect();
+        let of_tests = |path: &str| {
+            tests.iter().any(|module| {
+                path.strip_prefix(module).is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+            })
+        };
+        let shipped = self.rust().filter(|file| !of_tests(&file.path));
+        shipped.filter_map(|file| Some((file.shipped_crate()?, file))).collect()
+    }
 }
 
 /// The checkout itself and what lies beside it: a path to a neighbour is as useless elsewhere as one to the checkout.
@@ -136,6 +148,19 @@ fn machine_paths(root: &Path) -> Vec<String> {
 }
 
 impl File {
+    /// Modules that this file declares for tests only, as paths without an ending.
+    fn test_modules(&self) -> Vec<String> {
+        let (folder, name) = self.path.rsplit_once('/').unwrap_or(("", &self.path));
+        let folder = match name {
+            "mod.rs" | "lib.rs" | "main.rs" => folder.to_owned(),
+            _ => self.path.trim_end_matches(".rs").to_owned(),
+        };
+        let lines: Vec<&str> = self.text.lines().map(str::trim).collect();
+        let declared = lines.windows(2).filter(|pair| pair[0] == "#[cfg(test)]");
+        let name = |pair: &[&str]| Some(pair[1].split_once("mod ")?.1.strip_suffix(';')?.to_owned());
+        declared.filter_map(name).map(|name| format!("{folder}/{name}")).collect()
+    }
+
     /// The crate whose shipped source this is; none for tests, development crates and everything that is no source.
     fn shipped_crate(&self) -> Option<&str> {
         let (name, rest) = self.path.strip_prefix("crates/")?.split_once('/')?;

@@ -32,7 +32,7 @@ const OUTBOUND: [&str; 8] = [
 const UNSAFE_ALLOWED: &str = "crates/nova-engine/src/backend/";
 
 pub(super) fn clocks(tree: &Tree) -> Vec<Finding> {
-    let pure = tree.rust().filter(|file| file.shipped_crate().is_some_and(|name| PURE.contains(&name)));
+    let pure = tree.shipped().into_iter().filter(|(name, _)| PURE.contains(name)).map(|(_, file)| file);
     naming(
         pure,
         &IMPURE,
@@ -42,7 +42,8 @@ pub(super) fn clocks(tree: &Tree) -> Vec<Finding> {
 }
 
 pub(super) fn connections(tree: &Tree) -> Vec<Finding> {
-    let others = tree.rust().filter(|file| file.shipped_crate().is_some_and(|name| name != "nova-upstream"));
+    let others =
+        tree.shipped().into_iter().filter(|(name, _)| *name != "nova-upstream").map(|(_, file)| file);
     naming(others, &OUTBOUND, "a crate other than nova-upstream", "send through `nova_upstream::Client`")
 }
 
@@ -78,20 +79,27 @@ fn naming<'a>(
 pub(super) fn tests(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for file in tree.rust() {
-        for (at, line) in file.text.lines().enumerate() {
-            let code = line.trim_start();
-            if code.starts_with("fn test_") || code.starts_with("async fn test_") {
-                findings.push(file.finding(
-                    at + 1,
-                    "a test is named `test_…`",
-                    "say what is true, as a sentence",
-                ));
-            }
-            if code.starts_with("#[ignore") {
+        let mut attributes = Vec::new();
+        for (at, line) in file.text.lines().map(str::trim).enumerate() {
+            if line.starts_with("#[ignore") {
                 findings.push(file.finding(
                     at + 1,
                     "a test is ignored",
                     "mend it or delete it; CI runs every test",
+                ));
+            }
+            if line.starts_with("#[") {
+                attributes.push(line);
+                continue;
+            }
+            let is_test = attributes
+                .drain(..)
+                .any(|attribute| attribute.contains("test]") || attribute.contains("test("));
+            if is_test && line.trim_start_matches("async ").starts_with("fn test_") {
+                findings.push(file.finding(
+                    at + 1,
+                    "a test is named `test_…`",
+                    "say what is true, as a sentence",
                 ));
             }
         }

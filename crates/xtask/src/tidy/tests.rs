@@ -113,6 +113,10 @@ fn a_clock_in_a_pure_crate_is_found_and_one_in_its_tests_is_not() {
         ("crates/nova-limit/src/bucket.rs", text),
         ("crates/nova-limit/src/bucket/tests.rs", "std::fs::read(p);"),
         ("crates/nova-limit/tests/it/main.rs", "std::env::var(p);"),
+        ("crates/nova-limit/src/gate.rs", "#[cfg(test)]\nmod golden;\nmod real;"),
+        ("crates/nova-limit/src/gate/golden.rs", "std::fs::read(p);"),
+        ("crates/nova-limit/src/gate/golden/deep.rs", "std::fs::read(p);"),
+        ("crates/nova-limit/src/gate/real.rs", "std::fs::read(p);"),
         ("crates/nova-upstream/src/timer.rs", "Instant::now();"),
         (
             "crates/nova-wire/src/lib.rs",
@@ -122,7 +126,11 @@ fn a_clock_in_a_pure_crate_is_found_and_one_in_its_tests_is_not() {
     check(
         source::clocks,
         &tree(&files),
-        &["crates/nova-limit/src/bucket.rs:2", "crates/nova-wire/src/lib.rs:2"],
+        &[
+            "crates/nova-limit/src/bucket.rs:2",
+            "crates/nova-limit/src/gate/real.rs:1",
+            "crates/nova-wire/src/lib.rs:2",
+        ],
     );
 }
 
@@ -152,7 +160,7 @@ fn unsafe_code_outside_the_kernels_is_found() {
 
 #[test]
 fn ignored_and_badly_named_tests_are_found() {
-    let text = "#[test]\n#[ignore = \"slow\"]\nfn test_it_works() {}\n#[test]\nfn tests_are_sentences() {}\n";
+    let text = "#[test]\n#[ignore = \"slow\"]\nfn test_it_works() {}\n#[test]\nfn tests_are_sentences() {}\nfn test_helper() {}\n";
     check(
         source::tests,
         &tree(&[("crates/a/src/tests.rs", text)]),
