@@ -199,10 +199,12 @@ fn take_line(unread: &mut BytesMut) -> Result<Option<BytesMut>, Malformed> {
     if line.contains(&b'\r') { Err(Malformed("a stray carriage return")) } else { Ok(Some(line)) }
 }
 
-/// The size in `1a ; extension`.
+/// The size in `1a ; extension`. What an extension says is nothing to us.
 fn size(line: &[u8]) -> Option<u64> {
-    let end = line.iter().position(|byte| *byte == b';').unwrap_or(line.len());
-    digits(line[..end].trim_ascii_end(), 16)
+    match line.iter().position(|byte| *byte == b';') {
+        Some(end) => digits(line[..end].trim_ascii_end(), 16),
+        None => digits(line, 16),
+    }
 }
 
 /// A number of nothing but digits.

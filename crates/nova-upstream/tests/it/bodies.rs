@@ -3,6 +3,8 @@
 use nova_testkit::{Script, ScriptedUpstream, bounded};
 use nova_upstream::Kind;
 use nova_upstream::body::MAX_ERROR;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use crate::support::{client, endpoint, send};
 
@@ -100,4 +102,32 @@ async fn a_large_request_is_sent_whole_while_the_answer_is_already_coming() {
     }
     assert_eq!(upstream.connections(), 1);
     assert_eq!(upstream.requests()[4].body.len(), 5 * MEGABYTE);
+}
+
+#[tokio::test]
+async fn an_answer_to_half_of_a_request_is_read_and_its_connection_is_not_kept() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let serve = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut some = [0; 1000];
+        stream.read_exact(&mut some).await.unwrap();
+        stream.write_all(b"HTTP/1.1 413 Too Large\r\ncontent-length: 3\r\n\r\nbig").await.unwrap();
+        // It reads on, without haste, until the client gives up.
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest).await;
+        rest.len()
+    };
+    let client = client();
+    let exchange = async {
+        let response = send(&client, &endpoint(&url), &"x".repeat(32 * MEGABYTE)).await.unwrap();
+        assert_eq!(response.status, 413);
+        assert_eq!(response.body.excerpt(MAX_ERROR).await, "big");
+        client.stats().open
+    };
+    // The request is far larger than what the sockets hold, and the server reads nothing meanwhile.
+    let (open, ()) = tokio::join!(exchange, async {
+        assert!(bounded(serve, "the client gave up").await < 32 * MEGABYTE);
+    });
+    assert_eq!(open, 0);
 }

@@ -1,6 +1,9 @@
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 
 use super::*;
+use crate::http1::framing::Piece;
 use crate::{Credential, CredentialId, Endpoint};
 
 #[test]
@@ -99,4 +102,67 @@ fn a_head_is_bounded_in_length_and_lines() {
     let lines = |count: usize| format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: 1\r\n".repeat(count));
     assert!(parse(&mut BytesMut::from(lines(100).as_str())).is_ok());
     assert!(parse(&mut BytesMut::from(lines(101).as_str())).is_err());
+}
+
+/// Whether the bytes are a sequence of whole responses, the last one perhaps not finished.
+fn is_readable(input: &[u8]) -> bool {
+    let mut unread = BytesMut::from(input);
+    while !unread.is_empty() {
+        let mut framing = match parse(&mut unread) {
+            Ok(Some(parsed)) => parsed.framing,
+            Ok(None) => return true,
+            Err(_) => return false,
+        };
+        loop {
+            match framing.next(&mut unread) {
+                Ok(Piece::Data(_)) => {}
+                Ok(Piece::Incomplete) => return true,
+                Ok(Piece::End) => break,
+                Err(_) => return false,
+            }
+        }
+    }
+    true
+}
+
+/// What llhttp, the parser of Node, refuses in its strict mode and this does not.
+const MORE_LENIENT_THAN_LLHTTP: [&str; 6] = [
+    // A line of a head may end in LF alone (RFC 9112 §2.2); there is no second way to read it.
+    "Only LFs present and no body",
+    "Only LFs present",
+    "No carriage ret",
+    // What follows is never read: the connection is not used again.
+    "HTTP/1.1 with keep-alive disabled and 204 status",
+    // Extensions are passed over, whatever they hold.
+    "No extension after semicolon",
+    "Unbalanced chunk extensions quoting",
+];
+
+#[test]
+fn what_another_strict_parser_refuses_is_refused() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/badinput/http1/llhttp_cases.jsonl");
+    let Ok(text) = std::fs::read_to_string(file) else {
+        println!("skipped: ../shared/badinput/http1 is absent");
+        return;
+    };
+    let mut accepted = Vec::new();
+    let mut refused = 0;
+    for line in text.lines() {
+        let case: serde_json::Value = serde_json::from_str(line).unwrap();
+        let input = BASE64_STANDARD.decode(case["b64"].as_str().unwrap()).unwrap();
+        // Requests are read as well: they are no responses, and must not make it panic.
+        let readable = is_readable(&input);
+        if case["kind"] == "response" && case["lenient"] == false && case["llhttp"] == "error" {
+            if readable {
+                accepted.push(case["title"].as_str().unwrap().to_owned());
+            } else {
+                refused += 1;
+            }
+        }
+    }
+    accepted.sort();
+    let mut expected = MORE_LENIENT_THAN_LLHTTP;
+    expected.sort_unstable();
+    assert_eq!(accepted, expected);
+    assert!(refused >= 10, "{refused} cases were refused");
 }
