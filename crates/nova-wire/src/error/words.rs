@@ -24,16 +24,18 @@ pub(super) fn safe(text: &str) -> String {
     let mut rest = text;
     while let Some(start) = rest.find(is_key_letter) {
         masked.push_str(&rest[..start]);
-        let end = rest[start..].find(|letter| !is_key_letter(letter)).map_or(rest.len(), |end| start + end);
-        let word = &rest[start..end];
-        match secret_prefix(word, &masked) {
-            Some(prefix) => {
-                masked.push_str(&word[..prefix]);
-                masked.push('…');
-            }
-            None => masked.push_str(word),
+        let (word, after) = word(&rest[start..]);
+        rest = after;
+        let Some(prefix) = secret_prefix(word, after, &masked) else {
+            masked.push_str(word);
+            continue;
+        };
+        masked.push_str(&word[..prefix]);
+        masked.push('…');
+        // Tokens and some providers' keys go on behind a dot.
+        while let Some(after) = tail(rest) {
+            rest = after;
         }
-        rest = &rest[end..];
     }
     masked.push_str(rest);
     masked.truncate(masked.floor_char_boundary(MAX_MESSAGE));
@@ -44,15 +46,29 @@ fn is_key_letter(letter: char) -> bool {
     letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '*')
 }
 
+/// The letters of a key that the text begins with, and what follows them.
+fn word(text: &str) -> (&str, &str) {
+    text.split_at(text.find(|letter| !is_key_letter(letter)).unwrap_or(text.len()))
+}
+
+/// What follows a further part of a key: a dot and eight letters or more.
+fn tail(text: &str) -> Option<&str> {
+    let (more, after) = word(text.strip_prefix('.')?);
+    (more.len() >= 8).then_some(after)
+}
+
 /// If the word is a secret, how much of it may be shown.
-fn secret_prefix(word: &str, before: &str) -> Option<usize> {
+fn secret_prefix(word: &str, after: &str, before: &str) -> Option<usize> {
     let known =
         KEY_PREFIXES.iter().find(|prefix| word.starts_with(**prefix) && word.len() >= prefix.len() + 8);
     if let Some(prefix) = known {
         return Some(prefix.len());
     }
+    // Zhipu's keys: 32 hexadecimal digits, a dot, and the secret.
+    let zhipu =
+        word.len() == 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit()) && tail(after).is_some();
     let tail = &before[before.floor_char_boundary(before.len().saturating_sub(16))..];
-    labelled(tail, word).then_some(0)
+    (zhipu || labelled(tail, word)).then_some(0)
 }
 
 fn labelled(tail: &str, word: &str) -> bool {

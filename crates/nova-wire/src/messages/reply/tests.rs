@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::error::ErrorClass;
-use crate::messages::support::context;
+use crate::messages::support::{context, repository};
 
 /// What a reply looks like to a Messages client.
 fn written(reply: &Reply) -> Value {
@@ -109,4 +109,50 @@ fn failures_inside_a_success_are_failures() {
         let error = read(body.as_bytes(), &Quirks::default()).expect_err(body);
         assert_eq!(error.class, class, "{body}: {error:?}");
     }
+}
+
+#[test]
+fn recorded_answers_are_read_and_written_alike() {
+    let Ok(folder) = std::fs::read_dir(repository().join("../shared/fixtures/anthropic")) else {
+        println!("skipped: ../shared/fixtures/anthropic is absent");
+        return;
+    };
+    let mut seen = 0;
+    for entry in folder {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        let is_answer = name.starts_with("messages-") && name.ends_with(".json");
+        if !is_answer || name.ends_with(".req.json") || name.ends_with(".meta.json") {
+            continue;
+        }
+        let body = std::fs::read(&path).expect("bytes");
+        let recorded: Value = serde_json::from_slice(&body).expect("JSON");
+        if recorded["type"] != "message" {
+            assert!(read(&body, &Quirks::default()).is_err(), "{name}");
+            continue;
+        }
+        seen += 1;
+        let reply = read(&body, &Quirks::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_ne!(reply.finish, Finish::Unsaid, "{name}");
+        let answer = written(&reply);
+        let calls = |answer: &Value| -> Vec<Value> {
+            let blocks = answer["content"].as_array().into_iter().flatten();
+            let calls = blocks.filter(|block| block["type"] == "tool_use");
+            calls.map(|call| json!([call["id"], call["name"], call["input"]])).collect()
+        };
+        assert_eq!(calls(&answer), calls(&recorded), "{name}");
+        for field in ["input_tokens", "output_tokens"] {
+            assert_eq!(answer["usage"][field], recorded["usage"][field], "{name}");
+        }
+        let kept = ["end_turn", "tool_use", "max_tokens", "stop_sequence", "refusal", "pause_turn"];
+        // Calls wait for their results, whatever else is said.
+        let waits = recorded["stop_reason"] == "end_turn" && !calls(&recorded).is_empty();
+        if !waits && kept.iter().any(|reason| recorded["stop_reason"] == **reason) {
+            assert_eq!(answer["stop_reason"], recorded["stop_reason"], "{name}");
+        }
+        // The provider's explanation of a refusal becomes text, and stays text.
+        let again = from_json(&answer).expect("an answer");
+        assert_eq!(written(&again), answer, "{name}");
+    }
+    assert!(seen >= 30, "only {seen} answers were found");
 }

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use super::{read, write};
 use crate::hub::request::{Format, Part, Request, Role, Source, Thinking, Tool, ToolCall, ToolChoice, Turn};
-use crate::messages::support::target;
+use crate::messages::support::{repository, target};
 use crate::quirks::{Images, JsonSchemaSupport, Quirks, ReplayThinking, ThinkingSwitch, ToolChoiceForm};
 
 fn text(text: &str) -> Part {
@@ -158,7 +158,7 @@ fn thinking_is_given_up_where_it_cannot_be_had() {
     check(&switched, &own, &nothing, &["reasoning_effort", "reasoning_content"]);
     let adaptive = Request { thinking: Thinking::Adaptive { effort: None }, ..switched };
     check(&adaptive, &own, &json!({"thinking": {"type": "adaptive"}}), &["reasoning_content"]);
-    // A new question ends the turn with the calls.
+    // A turn without calls is under no such rule.
     let mut later = history;
     later.extend([turn(Role::Assistant, vec![text("done")]), user("more")]);
     let (body, _) = written(&Request { turns: later, ..base }, &own);
@@ -562,4 +562,33 @@ fn in_order(body: &Value) -> Result<(), TestCaseError> {
     }
     prop_assert!(open.is_empty(), "the last calls are answered");
     Ok(())
+}
+
+#[test]
+fn recorded_requests_are_read_and_written_in_order() {
+    let Ok(folder) = std::fs::read_dir(repository().join("../shared/fixtures/anthropic")) else {
+        println!("skipped: ../shared/fixtures/anthropic is absent");
+        return;
+    };
+    let mut seen = 0;
+    for entry in folder {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        if !name.starts_with("messages-") || !name.ends_with(".req.json") {
+            continue;
+        }
+        let recorded: Value = serde_json::from_slice(&std::fs::read(&path).expect("bytes")).expect("JSON");
+        let body = recorded.get("body").unwrap_or(&recorded);
+        if body.get("messages").is_none() {
+            continue;
+        }
+        seen += 1;
+        let request = read(body.to_string().as_bytes()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let (written, _) = written(&request, &Quirks::default());
+        in_order(&written).unwrap_or_else(|error| panic!("{name}: {error}"));
+        // Reading and writing once more changes nothing.
+        let again = read(written.to_string().as_bytes()).expect("what was written can be read");
+        assert_eq!(self::written(&again, &Quirks::default()).0, written, "{name}");
+    }
+    assert!(seen >= 10, "only {seen} requests were found");
 }

@@ -141,28 +141,13 @@ fn nearest<'a>(effort: &'a str, quirks: &'a Quirks) -> &'a str {
     weaker.or(known.first()).copied().unwrap_or(effort)
 }
 
-/// Whether the last turn of the model calls tools without a signed thought before the calls, and the
-/// conversation is still about those calls.
+/// Whether the model's last turn calls tools and has no signed thought.
 fn unsigned_calls(request: &Request) -> bool {
-    let spoken = |turn: &&crate::hub::request::Turn| {
-        turn.parts.iter().any(|part| matches!(part, Part::Text { text, .. } if !text.trim().is_empty()))
+    let before = request.turns.iter().rev().skip_while(|turn| turn.role != Role::Assistant);
+    let parts =
+        || before.clone().take_while(|turn| turn.role == Role::Assistant).flat_map(|turn| &turn.parts);
+    let signed = |part: &Part| {
+        matches!(part, Part::Thinking { signature: Some(_), .. } | Part::RedactedThinking { .. })
     };
-    for turn in request.turns.iter().rev() {
-        match turn.role {
-            Role::Assistant => {
-                let calls = turn.parts.iter().any(|part| matches!(part, Part::ToolCall(_)));
-                let signed = turn.parts.iter().any(|part| {
-                    matches!(part, Part::Thinking { signature: Some(_), .. } | Part::RedactedThinking { .. })
-                });
-                return calls && !signed;
-            }
-            Role::User if spoken(&turn) && !has_result(turn) => return false,
-            Role::User | Role::System => {}
-        }
-    }
-    false
-}
-
-fn has_result(turn: &crate::hub::request::Turn) -> bool {
-    turn.parts.iter().any(|part| matches!(part, Part::ToolResult { .. }))
+    parts().any(|part| matches!(part, Part::ToolCall(_))) && !parts().any(signed)
 }
