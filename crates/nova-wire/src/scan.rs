@@ -195,10 +195,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads an array; `item` must consume each value. Returns how many items there were.
-    pub(crate) fn array(
-        &mut self,
-        mut item: impl FnMut(&mut Self, usize) -> Scan<()>,
-    ) -> Scan<usize> {
+    pub(crate) fn array(&mut self, mut item: impl FnMut(&mut Self, usize) -> Scan<()>) -> Scan<usize> {
         self.open(b'[')?;
         let mut count = 0;
         if self.take_if(b']') {
@@ -416,7 +413,10 @@ impl Tally {
     /// The tokens that these characters make, roughly: four bytes of ASCII, two narrow characters, one
     /// and a half wide ones make one each. Reported usage corrects it later.
     pub(crate) const fn tokens(&self) -> u64 {
-        self.ascii.div_ceil(4) + self.narrow.div_ceil(2) + (self.wide * 2).div_ceil(3) + self.blobs * BLOB_TOKENS
+        self.ascii.div_ceil(4)
+            + self.narrow.div_ceil(2)
+            + (self.wide * 2).div_ceil(3)
+            + self.blobs * BLOB_TOKENS
     }
 }
 

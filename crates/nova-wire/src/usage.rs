@@ -7,8 +7,6 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::quirks::Quirks;
-
 #[cfg(test)]
 mod tests;
 
@@ -64,9 +62,9 @@ impl Usage {
 /// The tokens in a chat answer's `usage`; `None` where it counts nothing, as in a `usage: null`.
 ///
 /// Prompt counts include what was cached, under any of the names in use (OpenAI, DeepSeek, DashScope,
-/// Moonshot, Mistral, OpenRouter). xAI leaves reasoning out of `completion_tokens`; that is seen from
-/// the total where the quirks do not say.
-pub fn from_chat(usage: &Value, quirks: &Quirks) -> Option<Usage> {
+/// Moonshot, Mistral, OpenRouter). xAI leaves reasoning out of `completion_tokens`: `outside` is
+/// [`crate::Quirks::reasoning_outside_output`], and where it does not say, the total shows it.
+pub fn from_chat(usage: &Value, outside: Option<bool>) -> Option<Usage> {
     let prompt = number(usage, &["prompt_tokens", "input_tokens"]);
     let completion = number(usage, &["completion_tokens", "output_tokens"]);
     if prompt.is_none() && completion.is_none() {
@@ -82,7 +80,7 @@ pub fn from_chat(usage: &Value, quirks: &Quirks) -> Option<Usage> {
         .and_then(|details| number(details, &["reasoning_tokens"]))
         .or_else(|| number(usage, &["reasoning_tokens"]))
         .unwrap_or(0);
-    let outside = quirks.reasoning_outside_output.unwrap_or_else(|| {
+    let outside = outside.unwrap_or_else(|| {
         let all = prompt.saturating_add(completion).saturating_add(reasoning);
         reasoning > 0 && number(usage, &["total_tokens"]) == Some(all)
     });
@@ -126,8 +124,7 @@ pub fn cost_usd(usage: &Value) -> Option<f64> {
 
 const CACHE_READ: &[&str] =
     &["prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens", "cache_read_input_tokens"];
-const CACHE_WRITE: &[&str] =
-    &["cache_creation_input_tokens", "cache_write_tokens", "cache_creation_tokens"];
+const CACHE_WRITE: &[&str] = &["cache_creation_input_tokens", "cache_write_tokens", "cache_creation_tokens"];
 
 /// The first of these fields that holds a count.
 fn number(value: &Value, names: &[&str]) -> Option<u64> {

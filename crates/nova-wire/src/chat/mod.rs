@@ -14,7 +14,6 @@ pub mod stream;
 mod message;
 mod think;
 
-
 use serde_json::Value;
 
 use crate::dialect::Dialect;
@@ -23,11 +22,16 @@ use crate::hub::reply::Finish;
 
 /// What a `finish_reason` means. `None` where it says nothing (`null`, `""`).
 ///
-/// `stop_reason` is vLLM's field beside it, which names the stop sequence.
-pub(crate) fn finish(reason: &str, stop_reason: Option<&Value>) -> Option<Finish> {
+/// Two fields beside it in the choice say more: vLLM's `stop_reason` names the stop sequence, and
+/// OpenRouter's `native_finish_reason` tells when calls were cut at the limit.
+pub(crate) fn finish(reason: &str, choice: &Value) -> Option<Finish> {
+    let native = choice.get("native_finish_reason").and_then(Value::as_str);
+    if matches!(native, Some("max_output_tokens" | "max_tokens" | "length" | "MAX_TOKENS")) {
+        return Some(Finish::Length);
+    }
     Some(match reason {
         "" | "null" => return None,
-        "stop" => match stop_reason.and_then(Value::as_str) {
+        "stop" => match text(choice, "stop_reason") {
             Some(sequence) => Finish::StopSequence(Some(sequence.to_owned())),
             None => Finish::Stop,
         },
@@ -56,7 +60,8 @@ pub(crate) fn failure(answer: &Value, raw: &[u8]) -> Option<UpstreamError> {
     };
     let base = answer.pointer("/base_resp/status_code").and_then(Value::as_i64).unwrap_or(0);
     let is_error = answer.get("object").and_then(Value::as_str) == Some("error");
-    let bare = answer.get("choices").is_none() && answer.get("code").is_some() && answer.get("message").is_some();
+    let bare =
+        answer.get("choices").is_none() && answer.get("code").is_some() && answer.get("message").is_some();
     (says_error || base != 0 || is_error || bare).then(|| error::classify(Dialect::Chat, 200, |_| None, raw))
 }
 

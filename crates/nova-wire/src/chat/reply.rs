@@ -19,8 +19,8 @@ mod tests;
 /// # Errors
 /// The answer reports a failure inside a success, is no JSON, or has no choice.
 pub fn read(body: &[u8], quirks: &Quirks) -> Result<Reply, UpstreamError> {
-    let answer: Value = serde_json::from_slice(body)
-        .map_err(|_| chat::garbage("the provider's answer is no JSON object"))?;
+    let answer: Value =
+        serde_json::from_slice(body).map_err(|_| chat::garbage("the provider's answer is no JSON object"))?;
     if let Some(failure) = chat::failure(&answer, body) {
         return Err(failure);
     }
@@ -29,7 +29,7 @@ pub fn read(body: &[u8], quirks: &Quirks) -> Result<Reply, UpstreamError> {
         .filter(|choice| choice.is_object())
         .ok_or_else(|| chat::garbage("the provider's answer has no choice in it"))?;
     let reason = choice.get("finish_reason").and_then(Value::as_str);
-    let finish = reason.and_then(|reason| chat::finish(reason, choice.get("stop_reason"))).unwrap_or_default();
+    let finish = reason.and_then(|reason| chat::finish(reason, choice)).unwrap_or_default();
     if let Finish::Failed(word) = &finish {
         return Err(chat::broken(word));
     }
@@ -42,11 +42,15 @@ pub fn read(body: &[u8], quirks: &Quirks) -> Result<Reply, UpstreamError> {
     let calls = parts.iter().any(|part| matches!(part, ReplyPart::ToolCall(_)));
     Ok(Reply {
         parts,
-        finish: if calls && matches!(finish, Finish::Stop | Finish::Unsaid) { Finish::ToolCalls } else { finish },
+        finish: if calls && matches!(finish, Finish::Stop | Finish::Unsaid) {
+            Finish::ToolCalls
+        } else {
+            finish
+        },
         usage: answer
             .get("usage")
             .or_else(|| choice.get("usage"))
-            .and_then(|usage| usage::from_chat(usage, quirks)),
+            .and_then(|usage| usage::from_chat(usage, quirks.reasoning_outside_output)),
         model: chat::text(&answer, "model").map(str::to_owned),
     })
 }
@@ -213,7 +217,7 @@ pub fn meter(body: &[u8], quirks: &Quirks) -> Result<Meter, UpstreamError> {
         return Err(chat::broken(word));
     }
     if let Some(usage) = glance.usage {
-        meter.usage = usage::from_chat(&usage, quirks);
+        meter.usage = usage::from_chat(&usage, quirks.reasoning_outside_output);
         meter.upstream_cost_usd = usage::cost_usd(&usage);
     }
     meter.content_started = meter.output_bytes > 0;
@@ -262,7 +266,7 @@ impl Glance {
         scan.object(|scan, key, _| match (key, scan.kind()?) {
             ("finish_reason", Kind::String) => {
                 let reason = scan.string()?.decode().unwrap_or_default();
-                self.meter.finish = self.meter.finish.take().or_else(|| chat::finish(&reason, None));
+                self.meter.finish = self.meter.finish.take().or_else(|| chat::finish(&reason, &Value::Null));
                 Ok(())
             }
             ("message", Kind::Object) => self.message(scan, body),

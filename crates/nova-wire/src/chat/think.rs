@@ -80,7 +80,8 @@ impl Splitter {
                     self.held = rest;
                     self.state = State::Closed;
                 } else {
-                    let keep = (1..CLOSE.len()).rev().find(|n| self.held.ends_with(&CLOSE[..*n])).unwrap_or(0);
+                    let keep =
+                        (1..CLOSE.len()).rev().find(|n| self.held.ends_with(&CLOSE[..*n])).unwrap_or(0);
                     let rest = self.held.split_off(self.held.len() - keep);
                     self.give(Piece::Thinking, out);
                     self.held = rest;

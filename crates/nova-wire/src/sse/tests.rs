@@ -51,10 +51,7 @@ fn check(stream: &str, expected: &[(Option<&str>, &str)]) {
 #[test]
 fn line_ends_of_every_kind_end_lines() {
     for end in ["\n", "\r", "\r\n"] {
-        check(
-            &["event: a", "data: 1", "", "data: 2", "", ""].join(end),
-            &[(Some("a"), "1"), (None, "2")],
-        );
+        check(&["event: a", "data: 1", "", "data: 2", "", ""].join(end), &[(Some("a"), "1"), (None, "2")]);
     }
     check("data: 1\r\n\ndata: 2\n\r\ndata: 3\r\r\n", &[(None, "1"), (None, "2"), (None, "3")]);
 }
@@ -67,7 +64,10 @@ fn oddities_of_providers_are_read() {
     check("data: a\ndata:  b\ndata\nid: 7\nretry: 3\n\n", &[(None, "a\n b\n")]);
     check("data: 1\n\ndata: [DONE]", &[(None, "1"), (None, "[DONE]")]);
     check("event: x\nevent: y\ndata: 1\n\n", &[(Some("y"), "1")]);
-    check("{\"base_resp\": {\"status_code\": 1008}}\n", &[(None, "{\"base_resp\": {\"status_code\": 1008}}\n")]);
+    check(
+        "{\"base_resp\": {\"status_code\": 1008}}\n",
+        &[(None, "{\"base_resp\": {\"status_code\": 1008}}\n")],
+    );
     check("\u{feff}\ndata:1", &[(None, "1")]);
     check("database: no\ndatum\n\n", &[]);
     check("", &[]);

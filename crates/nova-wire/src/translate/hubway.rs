@@ -8,8 +8,8 @@ use super::{Meter, Outbound, Reply, ReplyContext, Target};
 use crate::chat;
 use crate::dialect::Dialect;
 use crate::error::{BadRequest, UpstreamError};
-use crate::hub::{self, delta::Delta};
 use crate::hub::reply::{Finish, ReplyPart};
+use crate::hub::{self, delta::Delta};
 use crate::messages;
 use crate::quirks::Quirks;
 use crate::sse::{BadEvent, Decoder, Event};
@@ -51,7 +51,9 @@ fn named((name, value): (String, Value)) -> Option<String> {
 fn untranslated(client: Dialect, target: Dialect) -> BadRequest {
     BadRequest {
         path: String::new(),
-        message: format!("a request in the dialect `{client}` cannot be put to an upstream of the dialect `{target}`"),
+        message: format!(
+            "a request in the dialect `{client}` cannot be put to an upstream of the dialect `{target}`"
+        ),
         code: "unsupported",
     }
 }
@@ -226,7 +228,8 @@ impl Relay {
             if let Reader::Chat(reader) = &self.reader {
                 meter.upstream_cost_usd = reader.cost_usd();
             }
-            done = apply(&mut self.deltas, &mut self.writer, &mut self.ready, meter).map(|over| self.over |= over);
+            done = apply(&mut self.deltas, &mut self.writer, &mut self.ready, meter)
+                .map(|over| self.over |= over);
         }
         self.give(meter, out);
         done

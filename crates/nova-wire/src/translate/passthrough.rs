@@ -31,7 +31,8 @@ pub(super) fn request(
         return Ok(Outbound { body, dropped: Vec::new(), hub: false });
     }
     let fields = splice::fields(body)?;
-    let mut plan = Plan { body, fields: &fields, edits: vec![Edit::Set("model", model)], dropped: Vec::new() };
+    let mut plan =
+        Plan { body, fields: &fields, edits: vec![Edit::Set("model", model)], dropped: Vec::new() };
     plan.bound_tokens(client, target);
     plan.bend(target.quirks);
     if client == Dialect::Chat {
@@ -154,7 +155,8 @@ impl<'a> Plan<'a> {
             None => return,
         };
         let forced = matches!(form, ToolChoiceForm::Required | ToolChoiceForm::Named);
-        let refused = forced && quirks.no_forced_tool_when_thinking == Some(true) && self.thinks(quirks, peek);
+        let refused =
+            forced && quirks.no_forced_tool_when_thinking == Some(true) && self.thinks(quirks, peek);
         if refused || !quirks.allows_tool_choice(form) {
             self.drop("tool_choice");
         } else if form == ToolChoiceForm::Required
@@ -317,7 +319,11 @@ impl Relay {
         self.decoder.finish();
         let rest = self.decoder.block().clone();
         self.drain(meter, out)?;
-        if !self.ended && meter.finish.is_none() && !self.no_finish && !matches!(self.observer, Observer::None) {
+        if !self.ended
+            && meter.finish.is_none()
+            && !self.no_finish
+            && !matches!(self.observer, Observer::None)
+        {
             return Err(cut());
         }
         out.append(&mut self.held);

@@ -128,7 +128,9 @@ fn check_stream(quirks: &Quirks, stream: &str, expected: &str) -> Relayed {
 }
 
 fn chunk(delta: &str, finish: &str) -> String {
-    format!("data: {{\"model\":\"real\",\"choices\":[{{\"index\":0,\"delta\":{delta},\"finish_reason\":{finish}}}]}}\n\n")
+    format!(
+        "data: {{\"model\":\"real\",\"choices\":[{{\"index\":0,\"delta\":{delta},\"finish_reason\":{finish}}}]}}\n\n"
+    )
 }
 
 const USAGE: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2}}\n\n";
@@ -144,14 +146,19 @@ fn a_stream_is_passed_on_byte_for_byte_and_counted() {
     ]
     .concat();
     let done = "data: [DONE]\n\n";
-    let seen = check_stream(&Quirks::default(), &format!("{content}{USAGE}{done}"), &format!("{content}{done}"));
+    let seen =
+        check_stream(&Quirks::default(), &format!("{content}{USAGE}{done}"), &format!("{content}{done}"));
     assert_eq!(seen.error, None);
     assert_eq!(seen.meter.finish, Some(Finish::Stop));
     assert_eq!(seen.meter.output_bytes, 5);
     assert_eq!(seen.meter.usage, Some(Usage { input: 5, output: 2, ..Usage::default() }));
     assert_eq!(seen.meter.upstream_model.as_deref(), Some("real"));
     let all = format!("{content}{USAGE}{done}");
-    assert_eq!(relay(context(Quirks::default(), true), &[all.as_bytes()]).text, all, "the client asked for usage");
+    assert_eq!(
+        relay(context(Quirks::default(), true), &[all.as_bytes()]).text,
+        all,
+        "the client asked for usage"
+    );
 }
 
 #[test]
@@ -190,8 +197,11 @@ fn an_event_that_cannot_be_read_is_skipped_and_counted() {
     let begun = chunk(r#"{"content":"a"}"#, "null");
     let end = chunk("{}", "\"stop\"");
     let bad = "data: {\"choices\":[{\"delta\"\n\n";
-    let seen =
-        check_stream(&Quirks::default(), &format!("{bad}{begun}{bad}{end}data: [DONE]\n\n"), &format!("{begun}{end}data: [DONE]\n\n"));
+    let seen = check_stream(
+        &Quirks::default(),
+        &format!("{bad}{begun}{bad}{end}data: [DONE]\n\n"),
+        &format!("{begun}{end}data: [DONE]\n\n"),
+    );
     assert_eq!(seen.meter.bad_events, 2);
 }
 
@@ -240,6 +250,10 @@ fn a_whole_answer_is_passed_on_and_counted() {
         b"{\"base_resp\":{\"status_code\":1008},\"choices\":null}",
         b"{\"choices\":[{\"finish_reason\":\"network_error\"}]}",
     ] {
-        assert!(reply(&context(Quirks::default(), false), body).is_err(), "{}", String::from_utf8_lossy(body));
+        assert!(
+            reply(&context(Quirks::default(), false), body).is_err(),
+            "{}",
+            String::from_utf8_lossy(body)
+        );
     }
 }

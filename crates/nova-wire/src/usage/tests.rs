@@ -10,7 +10,7 @@ fn usage(input: u64, cache_read: u64, cache_write: u64, output: u64, reasoning: 
 #[test]
 fn chat_usage_is_read_under_every_name() {
     let check = |json: Value, expected: Option<Usage>| {
-        assert_eq!(from_chat(&json, &Quirks::default()), expected, "{json}");
+        assert_eq!(from_chat(&json, None), expected, "{json}");
     };
     check(json!({"prompt_tokens": 10, "completion_tokens": 5}), Some(usage(10, 0, 0, 5, 0)));
     let openai = json!({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15,
@@ -38,9 +38,8 @@ fn chat_usage_is_read_under_every_name() {
 #[test]
 fn a_quirk_decides_whether_reasoning_stands_outside() {
     let json = json!({"prompt_tokens": 1, "completion_tokens": 2, "reasoning_tokens": 3});
-    let outside = |says| Quirks { reasoning_outside_output: says, ..Quirks::default() };
-    assert_eq!(from_chat(&json, &outside(Some(true))), Some(usage(1, 0, 0, 5, 3)));
-    assert_eq!(from_chat(&json, &outside(Some(false))), Some(usage(1, 0, 0, 2, 2)));
+    assert_eq!(from_chat(&json, Some(true)), Some(usage(1, 0, 0, 5, 3)));
+    assert_eq!(from_chat(&json, Some(false)), Some(usage(1, 0, 0, 2, 2)));
 }
 
 #[test]
@@ -73,7 +72,7 @@ proptest! {
         let json = json!({"prompt_tokens": prompt, "completion_tokens": output,
             "prompt_tokens_details": {"cached_tokens": read, "cache_write_tokens": write},
             "completion_tokens_details": {"reasoning_tokens": reasoning}});
-        let usage = from_chat(&json, &Quirks::default()).expect("counts");
+        let usage = from_chat(&json, None).expect("counts");
         prop_assert_eq!(usage.prompt(), u64::from(prompt));
         prop_assert_eq!(usage.output, u64::from(output));
         prop_assert!(usage.reasoning <= usage.output);

@@ -31,14 +31,24 @@ fn messages_of_every_provider_are_read() {
     check(json!({"content": "a"}), json!("eos"), &[text("a")], &Finish::Stop);
     check(json!({"content": "a"}), json!(""), &[text("a")], &Finish::Unsaid);
     check(json!({"content": ""}), json!("length"), &[], &Finish::Length);
-    check(json!({"content": null, "refusal": "no"}), json!("stop"), &[ReplyPart::Refusal("no".into())], &Finish::Stop);
+    check(
+        json!({"content": null, "refusal": "no"}),
+        json!("stop"),
+        &[ReplyPart::Refusal("no".into())],
+        &Finish::Stop,
+    );
     let twice = json!({"content": "a", "reasoning_content": "t", "reasoning": "t"});
     check(twice, json!("stop"), &[thinking("t"), text("a")], &Finish::Stop);
     let list = json!({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "t"}]}, {"type": "text", "text": "a"}]});
     check(list, json!("stop"), &[thinking("t"), text("a")], &Finish::Stop);
     let calls = json!({"content": null, "tool_calls": [{"id": "x", "function": {"name": "f", "arguments": "{}"}},
         {"function": {"name": "g", "arguments": {"a": 1}}}]});
-    check(calls, json!("stop"), &[call("x", "f", "{}"), call("call_1", "g", r#"{"a":1}"#)], &Finish::ToolCalls);
+    check(
+        calls,
+        json!("stop"),
+        &[call("x", "f", "{}"), call("call_1", "g", r#"{"a":1}"#)],
+        &Finish::ToolCalls,
+    );
     let legacy = json!({"content": null, "function_call": {"name": "f", "arguments": "{}"}});
     check(legacy, json!("function_call"), &[call("call_0", "f", "{}")], &Finish::ToolCalls);
     check(json!(null), json!("content_filter"), &[], &Finish::Filter);
@@ -69,7 +79,10 @@ fn failures_inside_a_success_are_failures() {
     check(r#"{"object":"error","message":"m"}"#, None);
     check(r#"{"code":400,"message":"m","type":"Bad Request"}"#, None);
     check(r#"{"choices":null,"base_resp":{"status_code":1008,"status_msg":"insufficient balance"}}"#, None);
-    check(r#"{"choices":[{"message":{},"finish_reason":"insufficient_system_resource"}]}"#, Some(ErrorClass::Overloaded));
+    check(
+        r#"{"choices":[{"message":{},"finish_reason":"insufficient_system_resource"}]}"#,
+        Some(ErrorClass::Overloaded),
+    );
 }
 
 #[test]

@@ -4,9 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::chat::{self, message};
 use crate::error::BadRequest;
-use crate::hub::request::{
-    Format, Part, Request, Role, Source, Thinking, Tool, ToolCall, ToolChoice, Turn,
-};
+use crate::hub::request::{Format, Part, Request, Role, Source, Thinking, Tool, ToolCall, ToolChoice, Turn};
 
 /// Reads a body.
 ///
@@ -79,8 +77,13 @@ fn tools(fields: &mut Map<String, Value>, request: &mut Request) -> Result<(), B
         let path = format!("tools[{at}]");
         let kind = chat::text(&tool, "type").unwrap_or("function");
         if kind == "function" {
-            let function = tool.get("function").ok_or_else(|| bad(format!("{path}.function"), "is missing"))?;
-            request.tools.push(function_tool(function, tool.get("cache_control"), &format!("{path}.function"))?);
+            let function =
+                tool.get("function").ok_or_else(|| bad(format!("{path}.function"), "is missing"))?;
+            request.tools.push(function_tool(
+                function,
+                tool.get("cache_control"),
+                &format!("{path}.function"),
+            )?);
         } else {
             let name = chat::text(&tool, "name").unwrap_or(kind).to_owned();
             request.tools.push(Tool { foreign: Some(tool), ..named(name) });
@@ -249,7 +252,8 @@ fn assistant(message: &Value, path: &str) -> Result<Vec<Part>, BadRequest> {
     if let Some(text) = chat::text(message, "refusal") {
         parts.push(Part::Refusal { text: text.to_owned() });
     }
-    for (at, call) in list(present(message, "tool_calls"), &format!("{path}.tool_calls"))?.iter().enumerate() {
+    for (at, call) in list(present(message, "tool_calls"), &format!("{path}.tool_calls"))?.iter().enumerate()
+    {
         let path = format!("{path}.tool_calls[{at}]");
         let Some(function) = call.get("function") else {
             let kind = chat::text(call, "type").unwrap_or("tool_call").to_owned();
@@ -272,7 +276,8 @@ fn present(value: &Value, field: &str) -> Option<Value> {
 }
 
 fn tool_call(id: &str, function: &Value, path: &str) -> Result<Part, BadRequest> {
-    let name = chat::text(function, "name").ok_or_else(|| bad(format!("{path}.function.name"), "is missing"))?;
+    let name =
+        chat::text(function, "name").ok_or_else(|| bad(format!("{path}.function.name"), "is missing"))?;
     let arguments = message::arguments(function);
     Ok(Part::ToolCall(ToolCall { id: id.to_owned(), name: name.to_owned(), arguments }))
 }
@@ -283,11 +288,9 @@ fn content(message: &Value, path: &str) -> Result<Vec<Part>, BadRequest> {
         None | Some(Value::Null) => Ok(Vec::new()),
         Some(Value::String(text)) if text.is_empty() => Ok(Vec::new()),
         Some(Value::String(text)) => Ok(vec![Part::Text { text: text.clone(), cache: None }]),
-        Some(Value::Array(parts)) => parts
-            .iter()
-            .enumerate()
-            .map(|(at, one)| part(one, &format!("{path}.content[{at}]")))
-            .collect(),
+        Some(Value::Array(parts)) => {
+            parts.iter().enumerate().map(|(at, one)| part(one, &format!("{path}.content[{at}]"))).collect()
+        }
         Some(_) => Err(bad(format!("{path}.content"), "must be a string or an array")),
     }
 }

@@ -63,7 +63,12 @@ fn sampling_keeps_to_what_the_upstream_takes() {
     check(&quirks, json!({"temperature": 0.5}), &json!({"temperature": 0.5, "reasoning_split": true}), &[]);
     check(&quirks, json!({"stop": ["a", "b"]}), &json!({"stop": ["a"]}), &["stop"]);
     check(&quirks, json!({"stop": "a"}), &json!({"stop": ["a"]}), &[]);
-    check(&quirks, json!({"top_p": 0.5, "seed": 7}), &json!({"top_p": null, "random_seed": 7, "seed": null}), &["top_p"]);
+    check(
+        &quirks,
+        json!({"top_p": 0.5, "seed": 7}),
+        &json!({"top_p": null, "random_seed": 7, "seed": null}),
+        &["top_p"],
+    );
     check(&quirks, json!({"top_k": 4, "n": 2}), &json!({"top_k": null, "n": null}), &["n", "top_k"]);
     let long = "u".repeat(80);
     let (out, _) = through(&quirks, &json!({"messages": user("hi"), "user": long}));
@@ -88,7 +93,11 @@ fn a_tool_choice_is_weakened_to_what_is_allowed() {
     check(&plain, ask(named.clone()), &json!({"tool_choice": named}), &[]);
     let mistral = Quirks { tool_choice_required: Some("any".into()), ..Quirks::default() };
     check(&mistral, ask("required".into()), &json!({"tool_choice": "any"}), &[]);
-    let zhipu = Quirks { tool_choice: Some(vec![ToolChoiceForm::Auto]), parallel_tool_calls: Some(false), ..Quirks::default() };
+    let zhipu = Quirks {
+        tool_choice: Some(vec![ToolChoiceForm::Auto]),
+        parallel_tool_calls: Some(false),
+        ..Quirks::default()
+    };
     check(&zhipu, ask("auto".into()), &json!({"tool_choice": "auto"}), &[]);
     check(&zhipu, ask("none".into()), &json!({"tool_choice": null, "tools": null}), &[]);
     check(
@@ -110,8 +119,18 @@ fn a_tool_choice_is_weakened_to_what_is_allowed() {
     check(&deepseek, off, &json!({"tool_choice": "required", "thinking": {"type": "disabled"}}), &[]);
     // An empty schema is spelled out, and nothing of tools is sent without tools.
     let schema = json!({"type": "object", "properties": {}});
-    check(&plain, ask("auto".into()), &json!({"tools": [{"type": "function", "function": {"name": "f", "parameters": schema}}]}), &[]);
-    check(&plain, json!({"tool_choice": "none", "parallel_tool_calls": false}), &json!({"tool_choice": null, "parallel_tool_calls": null}), &[]);
+    check(
+        &plain,
+        ask("auto".into()),
+        &json!({"tools": [{"type": "function", "function": {"name": "f", "parameters": schema}}]}),
+        &[],
+    );
+    check(
+        &plain,
+        json!({"tool_choice": "none", "parallel_tool_calls": false}),
+        &json!({"tool_choice": null, "parallel_tool_calls": null}),
+        &[],
+    );
     let mut parallel = ask("auto".into());
     parallel["parallel_tool_calls"] = false.into();
     check(&zhipu, parallel, &json!({"parallel_tool_calls": null}), &["parallel_tool_calls"]);
@@ -126,17 +145,47 @@ fn thinking_is_switched_in_the_upstreams_way() {
     };
     let effort = quirks(ThinkingSwitch::Effort, &[]);
     check(&effort, json!({"reasoning_effort": "xhigh"}), &json!({"reasoning_effort": "high"}), &[]);
-    check(&effort, json!({"thinking": {"type": "enabled", "budget_tokens": 3000}}), &json!({"reasoning_effort": "medium", "thinking": null}), &[]);
+    check(
+        &effort,
+        json!({"thinking": {"type": "enabled", "budget_tokens": 3000}}),
+        &json!({"reasoning_effort": "medium", "thinking": null}),
+        &[],
+    );
     check(&effort, json!({"thinking": {"type": "disabled"}}), &json!({"reasoning_effort": null}), &[]);
     let none = quirks(ThinkingSwitch::Effort, &["none", "low"]);
-    check(&none, json!({"enable_thinking": false}), &json!({"reasoning_effort": "none", "enable_thinking": null}), &[]);
+    check(
+        &none,
+        json!({"enable_thinking": false}),
+        &json!({"reasoning_effort": "none", "enable_thinking": null}),
+        &[],
+    );
     let kind = quirks(ThinkingSwitch::ThinkingType, &["low", "high", "max"]);
-    check(&kind, json!({"reasoning_effort": "xhigh"}), &json!({"thinking": {"type": "enabled"}, "reasoning_effort": "high"}), &[]);
-    check(&kind, json!({"reasoning_effort": "none"}), &json!({"thinking": {"type": "disabled"}, "reasoning_effort": null}), &[]);
+    check(
+        &kind,
+        json!({"reasoning_effort": "xhigh"}),
+        &json!({"thinking": {"type": "enabled"}, "reasoning_effort": "high"}),
+        &[],
+    );
+    check(
+        &kind,
+        json!({"reasoning_effort": "none"}),
+        &json!({"thinking": {"type": "disabled"}, "reasoning_effort": null}),
+        &[],
+    );
     let qwen = quirks(ThinkingSwitch::EnableThinking, &[]);
-    check(&qwen, json!({"reasoning": {"max_tokens": 99}}), &json!({"enable_thinking": true, "thinking_budget": 99, "reasoning": null}), &[]);
+    check(
+        &qwen,
+        json!({"reasoning": {"max_tokens": 99}}),
+        &json!({"enable_thinking": true, "thinking_budget": 99, "reasoning": null}),
+        &[],
+    );
     let router = quirks(ThinkingSwitch::Reasoning, &[]);
-    check(&router, json!({"reasoning_effort": "low"}), &json!({"reasoning": {"effort": "low"}, "reasoning_effort": null}), &[]);
+    check(
+        &router,
+        json!({"reasoning_effort": "low"}),
+        &json!({"reasoning": {"effort": "low"}, "reasoning_effort": null}),
+        &[],
+    );
     check(&router, json!({"thinking_budget": 9}), &json!({"reasoning": {"max_tokens": 9}}), &[]);
     let never = quirks(ThinkingSwitch::None, &[]);
     check(&never, json!({"reasoning_effort": "low"}), &json!({"reasoning_effort": null}), &["thinking"]);
@@ -147,7 +196,8 @@ fn thinking_is_switched_in_the_upstreams_way() {
 #[test]
 fn a_schema_goes_down_the_ladder_of_what_is_known() {
     let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}});
-    let format = json!({"type": "json_schema", "json_schema": {"name": "n", "schema": schema, "strict": true}});
+    let format =
+        json!({"type": "json_schema", "json_schema": {"name": "n", "schema": schema, "strict": true}});
     let ask = json!({"response_format": format});
     let support = |json_schema| Quirks { json_schema: Some(json_schema), ..Quirks::default() };
     check(&Quirks::default(), ask.clone(), &json!({"response_format": format}), &[]);
@@ -176,8 +226,10 @@ fn check_messages(quirks: &Quirks, messages: Value, expected: &Value, dropped: &
 fn instructions_stand_where_the_upstream_wants_them() {
     let messages = json!([{"role": "system", "content": "a"}, {"role": "developer", "content": [{"type": "text", "text": "b"}]},
         {"role": "user", "content": "c"}, {"role": "system", "content": "d"}, {"role": "user", "content": "e"}]);
-    let expected = |role: &str| json!([{"role": role, "content": "a\n\nb"}, {"role": "user", "content": "c"},
-        {"role": role, "content": "d"}, {"role": "user", "content": "e"}]);
+    let expected = |role: &str| {
+        json!([{"role": role, "content": "a\n\nb"}, {"role": "user", "content": "c"},
+        {"role": role, "content": "d"}, {"role": "user", "content": "e"}])
+    };
     check_messages(&Quirks::default(), messages.clone(), &expected("system"), &[]);
     for (role, word) in [(SystemRole::Developer, "developer"), (SystemRole::User, "user")] {
         let quirks = Quirks { system_role: Some(role), ..Quirks::default() };
@@ -210,7 +262,12 @@ fn results_stand_behind_their_calls_in_their_order() {
         &json!([calls(&["x", "y"]), result("x", "1"), result("y", "2"), {"role": "system", "content": "s"}, user]),
         &[],
     );
-    check_messages(&plain, json!([calls(&["x"]), user]), &json!([calls(&["x"]), result("x", "[no result]"), user]), &[]);
+    check_messages(
+        &plain,
+        json!([calls(&["x"]), user]),
+        &json!([calls(&["x"]), result("x", "[no result]"), user]),
+        &[],
+    );
     check_messages(
         &plain,
         json!([calls(&["x"]), result("z", "lost"), result("x", ""), user]),
@@ -219,7 +276,10 @@ fn results_stand_behind_their_calls_in_their_order() {
     );
     check_messages(&plain, json!([user, calls(&["x"])]), &json!([user, calls(&["x"])]), &[]);
     let nine = Quirks { tool_ids: Some(ToolIds::Nine), ..Quirks::default() };
-    let (out, _) = through(&nine, &json!({"messages": [calls(&["functions.f:0", "abcdefghi"]), result("functions.f:0", "1"), result("abcdefghi", "2")]}));
+    let (out, _) = through(
+        &nine,
+        &json!({"messages": [calls(&["functions.f:0", "abcdefghi"]), result("functions.f:0", "1"), result("abcdefghi", "2")]}),
+    );
     let id = out["messages"][0]["tool_calls"][0]["id"].as_str().expect("an id");
     assert!(id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{id}");
     assert_eq!(out["messages"][1]["tool_call_id"], id);
@@ -240,7 +300,8 @@ fn thinking_goes_back_as_the_upstream_wants_it() {
     assert_eq!(thoughts(&quirks(ReplayThinking::Required)), (text("t"), text(" "), vec![]));
     assert_eq!(thoughts(&quirks(ReplayThinking::Accepted)), (text("t"), None, vec![]));
     assert_eq!(thoughts(&quirks(ReplayThinking::Forbidden)), (None, None, vec!["thinking".to_owned()]));
-    let details = Quirks { thinking_field: Some("reasoning_details".into()), ..quirks(ReplayThinking::Accepted) };
+    let details =
+        Quirks { thinking_field: Some("reasoning_details".into()), ..quirks(ReplayThinking::Accepted) };
     let (out, _) = through(&details, &json!({"messages": messages}));
     assert_eq!(out["messages"][0]["reasoning_details"][0]["text"], "t");
 }
@@ -299,8 +360,14 @@ fn what_is_wrong_is_named_with_its_place() {
     check("[]", "");
     check(r#"{"messages":[{"role":"robot"}]}"#, "messages[0].role");
     check(r#"{"messages":[{"role":"tool","content":"x"}]}"#, "messages[0].tool_call_id");
-    check(r#"{"messages":[{"role":"user","content":[{"type":"image_url"}]}]}"#, "messages[0].content[0].image_url");
-    check(r#"{"messages":[{"role":"assistant","tool_calls":[{"function":{}}]}]}"#, "messages[0].tool_calls[0].id");
+    check(
+        r#"{"messages":[{"role":"user","content":[{"type":"image_url"}]}]}"#,
+        "messages[0].content[0].image_url",
+    );
+    check(
+        r#"{"messages":[{"role":"assistant","tool_calls":[{"function":{}}]}]}"#,
+        "messages[0].tool_calls[0].id",
+    );
     check(r#"{"tools":[{"type":"function"}]}"#, "tools[0].function");
     check(r#"{"tools":{}}"#, "tools");
     check(r#"{"tool_choice":"must"}"#, "tool_choice");
@@ -329,7 +396,9 @@ fn any_round() -> impl Strategy<Value = Vec<Turn>> {
                 thinking.into_iter().map(|text| Part::Thinking { text, signature: None }).collect();
             parts.push(Part::Text { text: answer, cache: None });
             let ids: Vec<String> = (0..calls).map(|at| format!("call_{at}")).collect();
-            let call = |id: &String| Part::ToolCall(ToolCall { id: id.clone(), name: "f".into(), arguments: "{}".into() });
+            let call = |id: &String| {
+                Part::ToolCall(ToolCall { id: id.clone(), name: "f".into(), arguments: "{}".into() })
+            };
             parts.extend(ids.iter().map(call));
             let result = |id: &String| Part::ToolResult {
                 id: id.clone(),
@@ -337,7 +406,8 @@ fn any_round() -> impl Strategy<Value = Vec<Turn>> {
                 is_error: false,
                 cache: None,
             };
-            let mut turns = vec![Turn { role: Role::User, parts: said }, Turn { role: Role::Assistant, parts }];
+            let mut turns =
+                vec![Turn { role: Role::User, parts: said }, Turn { role: Role::Assistant, parts }];
             if !ids.is_empty() {
                 turns.push(Turn { role: Role::User, parts: ids.iter().map(result).collect() });
             }
@@ -356,23 +426,46 @@ fn any_request() -> impl Strategy<Value = Request> {
         foreign: None,
     });
     let choice = prop_oneof![
-        Just(ToolChoice::Auto), Just(ToolChoice::None), Just(ToolChoice::Required), Just(ToolChoice::Named("f".into()))
+        Just(ToolChoice::Auto),
+        Just(ToolChoice::None),
+        Just(ToolChoice::Required),
+        Just(ToolChoice::Named("f".into()))
     ];
     let thinking = prop_oneof![
-        Just(Thinking::Unsaid), Just(Thinking::Off), Just(Thinking::Adaptive { effort: Some("low".into()) })
+        Just(Thinking::Unsaid),
+        Just(Thinking::Off),
+        Just(Thinking::Adaptive { effort: Some("low".into()) })
     ];
     let format = prop_oneof![
         Just(Format::Text),
         Just(Format::JsonSchema { name: "n".into(), schema: json!({"type": "object"}), strict: Some(true) }),
     ];
     let rounds = proptest::collection::vec(any_round(), 0..3);
-    let tools = (proptest::collection::vec(tool, 1..3), proptest::option::of(choice), proptest::option::of(any::<bool>()));
-    let numbers = (proptest::option::of(1u64..1000), proptest::option::of(0u32..8), proptest::collection::vec("[a-z]{1,3}", 0..3));
+    let tools = (
+        proptest::collection::vec(tool, 1..3),
+        proptest::option::of(choice),
+        proptest::option::of(any::<bool>()),
+    );
+    let numbers = (
+        proptest::option::of(1u64..1000),
+        proptest::option::of(0u32..8),
+        proptest::collection::vec("[a-z]{1,3}", 0..3),
+    );
     (rounds, tools, numbers, thinking, format, any::<bool>(), proptest::option::of("[a-z]{1,8}")).prop_map(
-        |(rounds, (tools, tool_choice, parallel_tools), (max_tokens, temperature, stop), thinking, format, stream, user)| {
-            let mut turns = vec![Turn { role: Role::System, parts: vec![Part::Text { text: "s".into(), cache: None }] }];
+        |(
+            rounds,
+            (tools, tool_choice, parallel_tools),
+            (max_tokens, temperature, stop),
+            thinking,
+            format,
+            stream,
+            user,
+        )| {
+            let mut turns =
+                vec![Turn { role: Role::System, parts: vec![Part::Text { text: "s".into(), cache: None }] }];
             turns.extend(rounds.into_iter().flatten());
-            turns.push(Turn { role: Role::User, parts: vec![Part::Text { text: "end".into(), cache: None }] });
+            turns
+                .push(Turn { role: Role::User, parts: vec![Part::Text { text: "end".into(), cache: None }] });
             // Only the last turn of a round without calls is followed by a user's turn of its own.
             Request {
                 turns,
@@ -400,10 +493,14 @@ fn with_joined_texts(mut request: Request) -> Request {
     for turn in &mut request.turns {
         let plain = turn.parts.iter().all(|part| matches!(part, Part::Text { .. }));
         if plain && turn.parts.len() > 1 {
-            let texts: Vec<String> = turn.parts.iter().filter_map(|part| match part {
-                Part::Text { text, .. } => Some(text.clone()),
-                _ => None,
-            }).collect();
+            let texts: Vec<String> = turn
+                .parts
+                .iter()
+                .filter_map(|part| match part {
+                    Part::Text { text, .. } => Some(text.clone()),
+                    _ => None,
+                })
+                .collect();
             turn.parts = vec![Part::Text { text: texts.join("\n\n"), cache: None }];
         }
     }

@@ -17,16 +17,13 @@ use crate::usage;
 /// Reads what the meter needs from the events of one stream.
 #[derive(Debug)]
 pub struct Observer {
-    quirks: Quirks,
+    reasoning_outside: Option<bool>,
 }
 
 impl Observer {
     /// An observer at the beginning of a stream.
     pub fn new(quirks: &Quirks) -> Self {
-        // Of all quirks only one bears on counting; the rest need not be copied for each stream.
-        let quirks =
-            Quirks { reasoning_outside_output: quirks.reasoning_outside_output, ..Quirks::default() };
-        Self { quirks }
+        Self { reasoning_outside: quirks.reasoning_outside_output }
     }
 
     /// Looks at one event.
@@ -46,7 +43,9 @@ impl Observer {
         }
         match serde_json::from_slice::<Value>(data) {
             Ok(chunk) if chunk.is_object() => self.chunk(&chunk, data, named_error, meter),
-            _ if named_error => Seen { error: Some(chat::garbage(&String::from_utf8_lossy(data))), ..Seen::default() },
+            _ if named_error => {
+                Seen { error: Some(chat::garbage(&String::from_utf8_lossy(data))), ..Seen::default() }
+            }
             _ => {
                 meter.bad_events += 1;
                 Seen { bad: true, ..Seen::default() }
@@ -69,7 +68,7 @@ impl Observer {
         let counted = [chunk.get("usage"), choice.and_then(|choice| choice.get("usage"))];
         let mut has_usage = false;
         for usage in counted.into_iter().flatten() {
-            if let Some(read) = usage::from_chat(usage, &self.quirks) {
+            if let Some(read) = usage::from_chat(usage, self.reasoning_outside) {
                 meter.usage = Some(read);
                 has_usage = true;
             }
@@ -79,7 +78,7 @@ impl Observer {
             return Seen { usage_only: has_usage, ..Seen::default() };
         };
         if let Some(reason) = choice.get("finish_reason").and_then(Value::as_str)
-            && let Some(finish) = chat::finish(reason, choice.get("stop_reason"))
+            && let Some(finish) = chat::finish(reason, choice)
         {
             if let Finish::Failed(word) = &finish {
                 return Seen { error: Some(chat::broken(word)), ..Seen::default() };
@@ -94,7 +93,10 @@ impl Observer {
 
 /// Whether the event has to be parsed: it names usage, an end, or a failure.
 fn has_marks(data: &[u8]) -> bool {
-    says(data, b"\"usage\"") || says(data, b"\"finish_reason\"") || says(data, b"\"error\"") || says(data, b"\"base_resp\"")
+    says(data, b"\"usage\"")
+        || says(data, b"\"finish_reason\"")
+        || says(data, b"\"error\"")
+        || says(data, b"\"base_resp\"")
 }
 
 /// Whether the field is there with a value other than null.
@@ -131,7 +133,8 @@ fn output_bytes(data: &[u8]) -> u64 {
     }
     if bytes == 0 {
         // Rare carriers of content: Mistral's list of parts, OpenRouter's details, refusals.
-        bytes += first_string(delta, b"\"refusal\"").or_else(|| first_string(delta, b"\"text\"")).unwrap_or(0);
+        bytes +=
+            first_string(delta, b"\"refusal\"").or_else(|| first_string(delta, b"\"text\"")).unwrap_or(0);
     }
     bytes
 }

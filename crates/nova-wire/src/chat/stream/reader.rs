@@ -14,7 +14,7 @@ use crate::usage;
 /// Reads one stream.
 #[derive(Debug)]
 pub struct Reader {
-    quirks: Quirks,
+    reasoning_outside: Option<bool>,
     splitter: Option<think::Splitter>,
     calls: Vec<Call>,
     started: bool,
@@ -44,7 +44,7 @@ impl Reader {
     /// A reader at the beginning of a stream.
     pub fn new(quirks: &Quirks) -> Self {
         Self {
-            quirks: Quirks { reasoning_outside_output: quirks.reasoning_outside_output, ..Quirks::default() },
+            reasoning_outside: quirks.reasoning_outside_output,
             splitter: (quirks.think_tags == Some(true)).then(think::Splitter::default),
             calls: Vec::new(),
             started: false,
@@ -134,7 +134,7 @@ impl Reader {
             }
             self.count(choice.get("usage"), out);
             let reason = choice.get("finish_reason").and_then(Value::as_str);
-            match reason.and_then(|reason| chat::finish(reason, choice.get("stop_reason"))) {
+            match reason.and_then(|reason| chat::finish(reason, choice)) {
                 Some(Finish::Failed(word)) => return self.fail(chat::broken(&word), out),
                 Some(finish) => self.finish(finish, out),
                 None => {}
@@ -147,7 +147,7 @@ impl Reader {
     fn count(&mut self, usage: Option<&Value>, out: &mut Vec<Delta>) {
         let Some(usage) = usage else { return };
         self.cost_usd = usage::cost_usd(usage).or(self.cost_usd);
-        out.extend(usage::from_chat(usage, &self.quirks).map(Delta::Usage));
+        out.extend(usage::from_chat(usage, self.reasoning_outside).map(Delta::Usage));
     }
 
     /// The first reason counts: SGLang and OpenRouter give it twice.

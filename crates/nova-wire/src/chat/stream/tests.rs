@@ -51,7 +51,8 @@ fn check(quirks: &Quirks, chunks: &[&str], expected: &[&str]) {
         })
         .collect();
     let (deltas, bad) = deltas(quirks, &stream);
-    let got: Vec<String> = deltas.iter().filter(|delta| !matches!(delta, Delta::Start { .. })).map(short).collect();
+    let got: Vec<String> =
+        deltas.iter().filter(|delta| !matches!(delta, Delta::Start { .. })).map(short).collect();
     assert_eq!(got, expected, "{chunks:#?}");
     assert_eq!(bad, 0, "{chunks:#?}");
 }
@@ -69,7 +70,8 @@ fn text_and_the_end_are_read() {
         &[r#"{"delta":{"role":"assistant","content":""}}"#, r#"{"delta":{"content":"a"}}"#, STOP, DONE],
         &["text a", "finish stop", "done"],
     );
-    let (all, _) = deltas(&Quirks::default(), "data: {\"model\":\"m\",\"choices\":[]}\n\ndata: {\"choices\":[]}\n\n");
+    let (all, _) =
+        deltas(&Quirks::default(), "data: {\"model\":\"m\",\"choices\":[]}\n\ndata: {\"choices\":[]}\n\n");
     assert_eq!(all.iter().map(short).collect::<Vec<_>>(), ["start m"]);
     plain(&[r#"{"delta":{"content":"a"},"finish_reason":""}"#, DONE], &["text a", "finish stop", "done"]);
     plain(&[r#"{"delta":{"content":"a"}}"#], &["text a"]);
@@ -90,6 +92,10 @@ fn finish_reasons_are_understood_and_said_once() {
     finish("something_new", "stop");
     plain(&[STOP, STOP, r#"{"delta":{},"finish_reason":"length"}"#], &["finish stop"]);
     plain(&[r#"{"delta":{},"finish_reason":"stop","stop_reason":"END"}"#], &["finish stop_sequence"]);
+    plain(
+        &[r#"{"delta":{},"finish_reason":"tool_calls","native_finish_reason":"max_output_tokens"}"#],
+        &["finish length"],
+    );
     plain(
         &[r#"{"delta":{},"finish_reason":"network_error"}"#, STOP],
         &["error the provider ended the answer with `network_error`"],
@@ -114,7 +120,11 @@ fn thinking_is_read_once_from_whichever_field_it_is_in() {
 #[test]
 fn think_tags_are_split_off_where_the_provider_writes_them() {
     let quirks = Quirks { think_tags: Some(true), ..Quirks::default() };
-    let chunks = [r#"{"delta":{"content":"<thi"}}"#, r#"{"delta":{"content":"nk>a</th"}}"#, r#"{"delta":{"content":"ink>b"}}"#];
+    let chunks = [
+        r#"{"delta":{"content":"<thi"}}"#,
+        r#"{"delta":{"content":"nk>a</th"}}"#,
+        r#"{"delta":{"content":"ink>b"}}"#,
+    ];
     check(&quirks, &chunks, &["think a", "text b"]);
     plain(&chunks[..1], &["text <thi"]);
     let cut = [r#"{"delta":{"content":"<think>a</th"}}"#, r#"{"delta":{},"finish_reason":"length"}"#, DONE];
@@ -126,7 +136,10 @@ fn tool_calls_are_put_together_however_they_are_cut() {
     let call = |json: &str| format!(r#"{{"delta":{{"tool_calls":[{json}]}}}}"#);
     let begin = call(r#"{"index":0,"id":"x","type":"function","function":{"name":"f","arguments":""}}"#);
     // OpenAI; then vLLM and DashScope, which repeat empty ids and names.
-    for rest in [r#"{"index":0,"function":{"arguments":"{}"}}"#, r#"{"index":0,"id":"","function":{"name":"","arguments":"{}"}}"#] {
+    for rest in [
+        r#"{"index":0,"function":{"arguments":"{}"}}"#,
+        r#"{"index":0,"id":"","function":{"name":"","arguments":"{}"}}"#,
+    ] {
         plain(
             &[&begin, &call(rest), r#"{"delta":{},"finish_reason":"tool_calls"}"#],
             &["call0 x f", "args0 {}", "end0", "finish tool_calls"],
@@ -140,30 +153,58 @@ fn tool_calls_are_put_together_however_they_are_cut() {
     );
     // No index: a new id is a new call, and so is a new name behind a complete call.
     let bare = r#"{"id":"x","function":{"name":"f","arguments":"{}"}},{"id":"y","function":{"name":"g","arguments":"{}"}},{"function":{"name":"g","arguments":"{}"}}"#;
-    plain(&[&call(bare)], &["call0 x f", "args0 {}", "end0", "call1 y g", "args1 {}", "end1", "call2  g", "args2 {}", "end2"]);
+    plain(
+        &[&call(bare)],
+        &["call0 x f", "args0 {}", "end0", "call1 y g", "args1 {}", "end1", "call2  g", "args2 {}", "end2"],
+    );
     // The same index for two calls.
     let same = r#"{"index":0,"id":"x","function":{"name":"f","arguments":"{}"}},{"index":0,"id":"y","function":{"name":"f","arguments":"{}"}}"#;
     plain(&[&call(same)], &["call0 x f", "args0 {}", "end0", "call1 y f", "args1 {}", "end1"]);
     // Interleaved.
-    let (a, b) = (r#"{"index":0,"id":"x","function":{"name":"f","arguments":"{"}}"#, r#"{"index":1,"id":"y","function":{"name":"g","arguments":"{"}}"#);
-    let (c, d) = (r#"{"index":0,"function":{"arguments":"}"}}"#, r#"{"index":1,"function":{"arguments":"}"}}"#);
+    let (a, b) = (
+        r#"{"index":0,"id":"x","function":{"name":"f","arguments":"{"}}"#,
+        r#"{"index":1,"id":"y","function":{"name":"g","arguments":"{"}}"#,
+    );
+    let (c, d) =
+        (r#"{"index":0,"function":{"arguments":"}"}}"#, r#"{"index":1,"function":{"arguments":"}"}}"#);
     plain(
         &[&call(a), &call(b), &call(c), &call(d)],
         &["call0 x f", "args0 {", "call1 y g", "args1 {", "args0 }", "args1 }", "end0", "end1"],
     );
     // The name comes late; the arguments are an object; the arguments are all said again.
     plain(
-        &[&call(r#"{"index":0,"id":"x","function":{"arguments":"{"}}"#), &call(r#"{"index":0,"function":{"name":"f","arguments":"}"}}"#)],
+        &[
+            &call(r#"{"index":0,"id":"x","function":{"arguments":"{"}}"#),
+            &call(r#"{"index":0,"function":{"name":"f","arguments":"}"}}"#),
+        ],
         &["call0 x f", "args0 {}", "end0"],
     );
-    plain(&[&call(r#"{"index":0,"id":"x","function":{"name":"f","arguments":{"a":1}}}"#)], &["call0 x f", r#"args0 {"a":1}"#, "end0"]);
-    let repeats = [r#"{"index":0,"id":"x","function":{"name":"f","arguments":"{\"a\""}}"#, r#"{"index":0,"function":{"arguments":"{\"a\":1"}}"#, r#"{"index":0,"function":{"arguments":"{\"a\":1}"}}"#].map(call);
-    plain(&[&repeats[0], &repeats[1], &repeats[2]], &["call0 x f", r#"args0 {"a""#, "args0 :1", "args0 }", "end0"]);
-    let nested = [r#"{"index":0,"id":"x","function":{"name":"f","arguments":"{\"a\":"}}"#, r#"{"index":0,"function":{"arguments":"{\"a\":1}}"}}"#].map(call);
+    plain(
+        &[&call(r#"{"index":0,"id":"x","function":{"name":"f","arguments":{"a":1}}}"#)],
+        &["call0 x f", r#"args0 {"a":1}"#, "end0"],
+    );
+    let repeats = [
+        r#"{"index":0,"id":"x","function":{"name":"f","arguments":"{\"a\""}}"#,
+        r#"{"index":0,"function":{"arguments":"{\"a\":1"}}"#,
+        r#"{"index":0,"function":{"arguments":"{\"a\":1}"}}"#,
+    ]
+    .map(call);
+    plain(
+        &[&repeats[0], &repeats[1], &repeats[2]],
+        &["call0 x f", r#"args0 {"a""#, "args0 :1", "args0 }", "end0"],
+    );
+    let nested = [
+        r#"{"index":0,"id":"x","function":{"name":"f","arguments":"{\"a\":"}}"#,
+        r#"{"index":0,"function":{"arguments":"{\"a\":1}}"}}"#,
+    ]
+    .map(call);
     plain(&[&nested[0], &nested[1]], &["call0 x f", r#"args0 {"a":"#, r#"args0 {"a":1}}"#, "end0"]);
     // The legacy form.
     plain(
-        &[r#"{"delta":{"function_call":{"name":"f","arguments":""}}}"#, r#"{"delta":{"function_call":{"arguments":"{}"}},"finish_reason":"function_call"}"#],
+        &[
+            r#"{"delta":{"function_call":{"name":"f","arguments":""}}}"#,
+            r#"{"delta":{"function_call":{"arguments":"{}"}},"finish_reason":"function_call"}"#,
+        ],
         &["call0  f", "args0 {}", "end0", "finish tool_calls"],
     );
 }
@@ -183,7 +224,8 @@ fn failures_inside_a_stream_end_it() {
         "whole event: error\ndata: {\"error\":{\"message\":\"m\",\"type\":\"invalid_request_error\",\"code\":\"tool_use_failed\"}}",
         r#"whole data: {"base_resp":{"status_code":1002,"status_msg":"m"},"choices":null}"#,
     ] {
-        let (out, _) = deltas(&Quirks::default(), &format!("{}\n\ndata: {{\"choices\":[{STOP}]}}\n\n", &failure[6..]));
+        let (out, _) =
+            deltas(&Quirks::default(), &format!("{}\n\ndata: {{\"choices\":[{STOP}]}}\n\n", &failure[6..]));
         assert!(matches!(out[..], [Delta::Error(_)]), "{failure}: {out:?}");
     }
     plain(&[r#"whole data: {"error":null,"base_resp":{"status_code":0},"choices":[]}"#], &[]);
@@ -192,7 +234,10 @@ fn failures_inside_a_stream_end_it() {
 #[test]
 fn a_last_chunk_with_the_whole_message_is_not_said_twice() {
     let last = r#"{"message":{"content":"abc","reasoning_content":"t"},"finish_reason":"stop"}"#;
-    plain(&[r#"{"delta":{"reasoning_content":"t"}}"#, r#"{"delta":{"content":"ab"}}"#, last], &["think t", "text ab", "text c", "finish stop"]);
+    plain(
+        &[r#"{"delta":{"reasoning_content":"t"}}"#, r#"{"delta":{"content":"ab"}}"#, last],
+        &["think t", "text ab", "text c", "finish stop"],
+    );
     plain(&[last], &["think t", "text abc", "finish stop"]);
     plain(&[r#"{"delta":{"content":"ab"},"message":{"content":"ab"}}"#], &["text ab"]);
 }
@@ -231,7 +276,8 @@ fn written(ctx: &ReplyContext, deltas: Vec<Delta>) -> String {
 
 /// The chunks of a stream; checks what every one of them must have.
 fn chunks(stream: &str) -> Vec<Value> {
-    let mut events: Vec<&str> = stream.split_terminator("\n\n").filter(|event| !event.starts_with(':')).collect();
+    let mut events: Vec<&str> =
+        stream.split_terminator("\n\n").filter(|event| !event.starts_with(':')).collect();
     assert_eq!(events.pop(), Some("data: [DONE]"), "{stream}");
     let chunks: Vec<Value> = events
         .iter()
@@ -291,14 +337,17 @@ fn chunks_are_written_as_openai_writes_them() {
     ];
     let stream = written(&context(true, true), deltas.clone());
     let bodies: Vec<String> = chunks(&stream).iter().map(|chunk| chunk["choices"].to_string()).collect();
-    let body = |delta: &str| format!(r#"[{{"delta":{delta},"finish_reason":null,"index":0,"logprobs":null}}]"#);
+    let body =
+        |delta: &str| format!(r#"[{{"delta":{delta},"finish_reason":null,"index":0,"logprobs":null}}]"#);
     assert_eq!(
         bodies,
         [
             body(r#"{"content":"","role":"assistant"}"#),
             body(r#"{"reasoning_content":"t"}"#),
             body(r#"{"content":"a\"b"}"#),
-            body(r#"{"tool_calls":[{"function":{"arguments":"","name":"f"},"id":"x","index":0,"type":"function"}]}"#),
+            body(
+                r#"{"tool_calls":[{"function":{"arguments":"","name":"f"},"id":"x","index":0,"type":"function"}]}"#
+            ),
             body(r#"{"tool_calls":[{"function":{"arguments":"{}"},"index":0}]}"#),
             r#"[{"delta":{},"finish_reason":"tool_calls","index":0,"logprobs":null}]"#.to_owned(),
             "[]".to_owned(),
@@ -332,7 +381,8 @@ fn the_writer_is_read_back_by_reader_and_observer() {
     let start = Delta::Start { model: Some("asked".into()), usage: None };
     let expected: Vec<Delta> = std::iter::once(start).chain(deltas_in).collect();
     assert_eq!((out, bad), (expected, 0));
-    let (mut decoder, mut observer, mut meter) = (Decoder::new(), Observer::new(&Quirks::default()), Meter::default());
+    let (mut decoder, mut observer, mut meter) =
+        (Decoder::new(), Observer::new(&Quirks::default()), Meter::default());
     decoder.push(&Bytes::from(stream.into_bytes())).expect("short");
     while let Some(event) = decoder.next_event() {
         meter.content_started |= observer.event(&event, &mut meter).content;

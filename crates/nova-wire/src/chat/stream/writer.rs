@@ -48,8 +48,9 @@ struct Argument<'a> {
 impl Writer {
     /// A writer at the beginning of a stream.
     pub fn new(ctx: &ReplyContext) -> Self {
-        let mut head = format!("data: {{\"id\":\"chatcmpl-{}\",\"object\":\"chat.completion.chunk\",", ctx.id)
-            .into_bytes();
+        let mut head =
+            format!("data: {{\"id\":\"chatcmpl-{}\",\"object\":\"chat.completion.chunk\",", ctx.id)
+                .into_bytes();
         head.extend_from_slice(format!("\"created\":{},\"model\":", ctx.created).as_bytes());
         head.extend_from_slice(&splice::quoted(&ctx.model));
         head.extend_from_slice(b",\"system_fingerprint\":\"fp_novastack\",");
@@ -79,7 +80,11 @@ impl Writer {
             }
             Delta::Thinking(text) if self.want_thinking => self.field("reasoning_content", &text, out),
             Delta::Signature(signature) if self.want_thinking => {
-                self.field("reasoning_details", &[json!({"type": "reasoning.text", "signature": signature})], out);
+                self.field(
+                    "reasoning_details",
+                    &[json!({"type": "reasoning.text", "signature": signature})],
+                    out,
+                );
             }
             Delta::Thinking(_) | Delta::Signature(_) | Delta::RedactedThinking(_) => self.start(out),
             Delta::Text(text) => self.field("content", &text, out),
@@ -107,7 +112,9 @@ impl Writer {
         }
         let word = finish_word(&self.finish, !self.calls.is_empty());
         out.extend_from_slice(&self.head);
-        out.extend_from_slice(b"\"choices\":[{\"index\":0,\"delta\":{},\"logprobs\":null,\"finish_reason\":\"");
+        out.extend_from_slice(
+            b"\"choices\":[{\"index\":0,\"delta\":{},\"logprobs\":null,\"finish_reason\":\"",
+        );
         out.extend_from_slice(word.as_bytes());
         out.extend_from_slice(b"\"}]");
         out.extend_from_slice(self.tail);
@@ -162,7 +169,8 @@ impl Writer {
         let at = self.calls.len();
         self.calls.push(Call { index, any_arguments: false, ended: false });
         let id = if id.is_empty() { format!("call_{}{at}", self.id) } else { id };
-        let call = json!({"index": at, "id": id, "type": "function", "function": {"name": name, "arguments": ""}});
+        let call =
+            json!({"index": at, "id": id, "type": "function", "function": {"name": name, "arguments": ""}});
         self.field("tool_calls", &[call], out);
     }
 

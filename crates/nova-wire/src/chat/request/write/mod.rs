@@ -14,7 +14,11 @@ use crate::translate::Target;
 ///
 /// # Errors
 /// The request means something that the target cannot do at all, such as reading an image.
-pub fn write(request: &Request, target: &Target<'_>, dropped: &mut Vec<String>) -> Result<Vec<u8>, BadRequest> {
+pub fn write(
+    request: &Request,
+    target: &Target<'_>,
+    dropped: &mut Vec<String>,
+) -> Result<Vec<u8>, BadRequest> {
     let mut draft = Draft {
         quirks: target.quirks,
         request,

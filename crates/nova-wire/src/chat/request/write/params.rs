@@ -233,12 +233,16 @@ fn function(tool: &Tool, cache: bool) -> Value {
     if let Some(description) = &tool.description {
         function.insert("description".into(), description.clone().into());
     }
-    // MiniMax and others refuse an empty schema, and Moonshot one that names its dialect.
+    // MiniMax refuses an empty schema, OpenAI an object without properties, and Moonshot a schema that
+    // names its dialect.
     let mut schema = match &tool.parameters {
         Some(Value::Object(schema)) if !schema.is_empty() => schema.clone(),
-        _ => Map::from_iter([("type".to_owned(), "object".into()), ("properties".to_owned(), json!({}))]),
+        _ => Map::from_iter([("type".to_owned(), "object".into())]),
     };
     schema.remove("$schema");
+    if schema.get("type").is_some_and(|kind| kind == "object") && !schema.contains_key("properties") {
+        schema.insert("properties".to_owned(), json!({}));
+    }
     function.insert("parameters".into(), schema.into());
     if let Some(strict) = tool.strict {
         function.insert("strict".into(), strict.into());
@@ -284,5 +288,9 @@ pub(super) fn nine(id: &str) -> String {
 /// The id in `^[a-zA-Z0-9_-]{1,64}$`.
 pub(super) fn word(id: &str) -> String {
     let spelled = crate::messages::ids::to_word(id);
-    if (1..=64).contains(&spelled.len()) { spelled.into_owned() } else { format!("call_{:016x}{:016x}", fnv(id, 0), fnv(id, 1)) }
+    if (1..=64).contains(&spelled.len()) {
+        spelled.into_owned()
+    } else {
+        format!("call_{:016x}{:016x}", fnv(id, 0), fnv(id, 1))
+    }
 }

@@ -45,9 +45,12 @@ struct Pen {
 impl Pen {
     /// The instructions at the beginning are one message, with our hints behind them.
     fn leading(&mut self, draft: &mut Draft<'_>, turns: &[Turn]) -> Result<(), BadRequest> {
-        let parts: Vec<&Part> = turns.iter().flat_map(|turn| &turn.parts).filter(|part| !is_billing(part)).collect();
+        let parts: Vec<&Part> =
+            turns.iter().flat_map(|turn| &turn.parts).filter(|part| !is_billing(part)).collect();
         let mut parts = content_parts(draft, &parts)?;
-        parts.extend(std::mem::take(&mut draft.hints).into_iter().map(|hint| json!({"type": "text", "text": hint})));
+        parts.extend(
+            std::mem::take(&mut draft.hints).into_iter().map(|hint| json!({"type": "text", "text": hint})),
+        );
         if !parts.is_empty() {
             let role = match draft.quirks.system_role.unwrap_or(SystemRole::System) {
                 SystemRole::System => "system",
@@ -115,7 +118,10 @@ impl Pen {
                 Part::Foreign { kind, value } if is_of_chat(kind) => calls.push(value.clone()),
                 Part::Foreign { kind, .. } => draft.drop(kind),
                 Part::Image { .. } | Part::Document { .. } | Part::ToolResult { .. } => {
-                    return Err(unfit("messages", "an assistant's turn can hold no image, document or tool result"));
+                    return Err(unfit(
+                        "messages",
+                        "an assistant's turn can hold no image, document or tool result",
+                    ));
                 }
             }
         }
@@ -143,9 +149,8 @@ impl Pen {
         let open = rest.is_empty();
         for call in turn.parts.iter().filter_map(call_of).filter(|_| !open) {
             let id = spelled(draft, &call.id);
-            let found = results.iter().position(|part| {
-                matches!(part, Part::ToolResult { id, .. } if *id == call.id)
-            });
+            let found =
+                results.iter().position(|part| matches!(part, Part::ToolResult { id, .. } if *id == call.id));
             let text = match found {
                 Some(at) => {
                     used.push(at);
@@ -173,7 +178,10 @@ impl Pen {
     /// The last message is the beginning of the answer.
     fn prefill(&mut self, draft: &Draft<'_>) -> Result<(), BadRequest> {
         let Some(field) = &draft.quirks.prefill else {
-            return Err(unfit("messages", "this model cannot continue an answer that the last message begins"));
+            return Err(unfit(
+                "messages",
+                "this model cannot continue an answer that the last message begins",
+            ));
         };
         if let Some(Value::Object(last)) = self.messages.last_mut() {
             last.insert(field.clone(), Value::Bool(true));
@@ -323,7 +331,10 @@ fn image(draft: &Draft<'_>, source: &Source) -> Result<Value, BadRequest> {
             url.clone()
         }
         Source::Url(_) => {
-            return Err(unfit("messages", "this provider takes images inline only, and one is given by its URL"));
+            return Err(unfit(
+                "messages",
+                "this provider takes images inline only, and one is given by its URL",
+            ));
         }
         Source::File(_) | Source::Text(_) => {
             return Err(unfit("messages", "an image of another provider's file store cannot be read here"));
@@ -354,9 +365,9 @@ fn document(draft: &Draft<'_>, source: &Source, name: Option<&str>) -> Result<Va
 
 /// A plain string where all parts are plain text, and the upstream may want that.
 fn flat(draft: &Draft<'_>, parts: Vec<Value>) -> Value {
-    let plain = parts.iter().all(|part| {
-        part.get("text").is_some() && part.as_object().is_some_and(|fields| fields.len() == 2)
-    });
+    let plain = parts
+        .iter()
+        .all(|part| part.get("text").is_some() && part.as_object().is_some_and(|fields| fields.len() == 2));
     if plain && (draft.quirks.flat_content != Some(false) || parts.len() < 2) {
         return joined(&parts).into();
     }

@@ -1,0 +1,105 @@
+//! Golden cases: `fixtures/chat/<case>/`.
+//!
+//! A case holds any of `request.json` (of a client), `reply.json` and `stream.sse` (of a provider), all
+//! in the dialect `from` of its `case.json` (chat unless it says otherwise). Beside them stands what
+//! they become in both dialects, `to-chat.request.json` and so on. `UPDATE_EXPECT=1` writes them anew.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use nova_wire::{Dialect, Peek, Quirks, Target, translate};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::grammar::said;
+use crate::support::{DIALECTS, context, relay_any_way, repository};
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Case {
+    from: Dialect,
+    /// How the upstream deviates.
+    quirks: Quirks,
+}
+
+impl Default for Case {
+    fn default() -> Self {
+        Self { from: Dialect::Chat, quirks: Quirks::default() }
+    }
+}
+
+fn check(name: &str) {
+    let folder = repository().join("fixtures/chat").join(name);
+    let read = |file: &str| std::fs::read(folder.join(file)).ok();
+    let case: Case =
+        read("case.json").map_or_else(Case::default, |text| serde_json::from_slice(&text).expect("a case"));
+    let mut files = BTreeSet::from(["case.json".to_owned()]);
+    for to in DIALECTS {
+        let quirks = Quirks { normalise: Some(true), ..case.quirks.clone() };
+        let mut expect = |input: &str, actual: String| {
+            files.insert(input.to_owned());
+            let file = format!("to-{to}.{input}");
+            compare(&folder.join(&file), &actual);
+            files.insert(file);
+        };
+        if let Some(body) = read("request.json") {
+            expect("request.json", request(case.from, to, &body, &quirks));
+        }
+        if let Some(body) = read("reply.json") {
+            let answer = match translate::reply(&context(to, case.from, &quirks), &body) {
+                Ok(reply) => serde_json::from_slice(&reply.body).expect("JSON"),
+                Err(error) => json!({"error": error.to_string()}),
+            };
+            expect("reply.json", format!("{answer:#}\n"));
+        }
+        if let Some(stream) = read("stream.sse") {
+            let relayed = relay_any_way(&context(to, case.from, &quirks), &stream, name);
+            let text = match relayed.error {
+                Some(error) => format!("{}: error {error}\n", relayed.text),
+                None => {
+                    said(to, &relayed.text, name);
+                    relayed.text
+                }
+            };
+            expect("stream.sse", text);
+        }
+    }
+    assert!(files.len() > 1, "{name} holds no input");
+    for entry in std::fs::read_dir(&folder).expect("the case is there") {
+        let file = entry.expect("an entry").file_name().to_string_lossy().into_owned();
+        assert!(files.contains(&file), "{name}/{file} is read by no test");
+    }
+}
+
+fn request(from: Dialect, to: Dialect, body: &[u8], quirks: &Quirks) -> String {
+    let outcome = Peek::read(from, body).and_then(|peek| {
+        let target = Target { dialect: to, model: "upstream-model", quirks, max_output: Some(8192) };
+        translate::request(from, body, &peek, &target)
+    });
+    let json = match outcome {
+        Ok(out) => {
+            let body: Value = serde_json::from_slice(&out.body).expect("JSON");
+            json!({"body": body, "dropped": out.dropped})
+        }
+        Err(error) => json!({"error": {"path": error.path, "message": error.message, "code": error.code}}),
+    };
+    format!("{json:#}\n")
+}
+
+fn compare(path: &Path, actual: &str) {
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        std::fs::write(path, actual).expect("the fixture can be written");
+    }
+    let expected = std::fs::read_to_string(path).unwrap_or_default();
+    assert_eq!(expected, actual, "{} differs; UPDATE_EXPECT=1 writes it anew", path.display());
+}
+
+#[test]
+fn translations_are_as_the_cases_say() {
+    let mut count = 0;
+    for entry in std::fs::read_dir(repository().join("fixtures/chat")).expect("fixtures") {
+        check(&entry.expect("an entry").file_name().to_string_lossy());
+        count += 1;
+    }
+    assert!(count >= 15, "only {count} cases");
+}

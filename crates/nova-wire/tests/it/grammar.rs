@@ -1,0 +1,121 @@
+//! The grammar of both streams, as the strictest clients read it, and what a stream says.
+
+use nova_wire::Dialect;
+use serde_json::Value;
+
+/// What a stream says, put together.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Said {
+    pub(crate) text: String,
+    pub(crate) thinking: String,
+    /// Name and arguments of each call.
+    pub(crate) calls: Vec<(String, String)>,
+    pub(crate) stop: String,
+    pub(crate) prompt: u64,
+    pub(crate) output: u64,
+}
+
+/// Checks a whole stream and tells what it says.
+pub(crate) fn said(client: Dialect, stream: &str, name: &str) -> Said {
+    let events: Vec<(&str, &str)> = stream
+        .split_terminator("\n\n")
+        .filter(|event| !event.starts_with(':'))
+        .map(|event| match event.strip_prefix("event: ") {
+            Some(rest) => rest.split_once("\ndata: ").expect("data behind the name"),
+            None => ("", event.strip_prefix("data: ").expect("data")),
+        })
+        .collect();
+    match client {
+        Dialect::Messages => messages(&events, name),
+        _ => chat(&events, name),
+    }
+}
+
+fn json(data: &str) -> Value {
+    serde_json::from_str(data).expect("every event is JSON")
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn chat(events: &[(&str, &str)], name: &str) -> Said {
+    let (done, chunks) = events.split_last().expect("events");
+    assert_eq!(*done, ("", "[DONE]"), "{name}");
+    let mut said = Said::default();
+    for (at, (_, data)) in chunks.iter().enumerate() {
+        let chunk = json(data);
+        assert_eq!(chunk["object"], "chat.completion.chunk", "{name}");
+        let Some(choice) = chunk["choices"].get(0) else {
+            assert_eq!(at + 1, chunks.len(), "{name}: usage is last");
+            said.prompt = chunk["usage"]["prompt_tokens"].as_u64().expect("a count");
+            said.output = chunk["usage"]["completion_tokens"].as_u64().expect("a count");
+            continue;
+        };
+        assert!(said.stop.is_empty(), "{name}: nothing but usage follows the end");
+        let delta = &choice["delta"];
+        assert_eq!(delta.get("role").is_some(), at == 0, "{name}: the role is said once");
+        said.text.push_str(text(&delta["content"]));
+        said.text.push_str(text(&delta["refusal"]));
+        said.thinking.push_str(text(&delta["reasoning_content"]));
+        for call in delta["tool_calls"].as_array().into_iter().flatten() {
+            let index = usize::try_from(call["index"].as_u64().expect("an index")).expect("small");
+            if call.get("id").is_some() {
+                assert_eq!(index, said.calls.len(), "{name}: calls are numbered in order");
+                said.calls.push((text(&call["function"]["name"]).to_owned(), String::new()));
+            }
+            said.calls[index].1.push_str(text(&call["function"]["arguments"]));
+        }
+        said.stop = text(&choice["finish_reason"]).to_owned();
+    }
+    assert!(!said.stop.is_empty(), "{name}: the end is said");
+    said
+}
+
+fn messages(events: &[(&str, &str)], name: &str) -> Said {
+    let mut said = Said::default();
+    let (mut open, mut next, mut stopped) = (None, 0, false);
+    for (at, (kind, data)) in events.iter().enumerate() {
+        let event = json(data);
+        assert_eq!(event["type"], *kind, "{name}: name and type agree");
+        assert_eq!(*kind == "message_start", at == 0, "{name}: message_start is first and once");
+        assert!(!stopped, "{name}: nothing follows message_stop");
+        match *kind {
+            "content_block_start" => {
+                assert_eq!((open, event["index"].as_u64()), (None, Some(next)), "{name}");
+                open = Some(next);
+                if event["content_block"]["type"] == "tool_use" {
+                    let tool = text(&event["content_block"]["name"]).to_owned();
+                    said.calls.push((tool, String::new()));
+                }
+            }
+            "content_block_delta" => {
+                assert_eq!(event["index"].as_u64(), open, "{name}: pieces are of the open block");
+                let delta = &event["delta"];
+                said.text.push_str(text(&delta["text"]));
+                said.thinking.push_str(text(&delta["thinking"]));
+                if delta["type"] == "input_json_delta" {
+                    said.calls.last_mut().expect("a call").1.push_str(text(&delta["partial_json"]));
+                }
+            }
+            "content_block_stop" => {
+                assert_eq!(event["index"].as_u64(), open.take(), "{name}");
+                next += 1;
+            }
+            "message_delta" => {
+                assert_eq!(open, None, "{name}: every block is closed");
+                said.stop = text(&event["delta"]["stop_reason"]).to_owned();
+                let usage = &event["usage"];
+                let count = |field: &str| usage[field].as_u64().unwrap_or(0);
+                said.prompt = count("input_tokens")
+                    + count("cache_read_input_tokens")
+                    + count("cache_creation_input_tokens");
+                said.output = count("output_tokens");
+            }
+            "message_stop" => stopped = true,
+            _ => {}
+        }
+    }
+    assert!(stopped && !said.stop.is_empty(), "{name}: the end is said");
+    said
+}

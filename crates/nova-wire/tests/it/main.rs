@@ -1,0 +1,7 @@
+//! Translations as the gateway sees them: bytes in, bytes out, across dialects.
+
+mod golden;
+mod grammar;
+mod hostile;
+mod replay;
+mod support;
