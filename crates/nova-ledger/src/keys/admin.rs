@@ -11,6 +11,7 @@ use super::token::{self, Digest};
 use super::{CreatedKey, Key, KeyError, KeyId, KeyLimits, NewKey, Scope};
 use crate::Ledger;
 use crate::error::{Fault, LedgerError};
+use crate::secret::Secret;
 
 /// In the order that [`read_entry`] expects.
 const SELECT: &str =
@@ -26,6 +27,98 @@ impl Ledger {
     pub async fn create_key(&self, new: &NewKey, now_ms: i64) -> Result<CreatedKey, LedgerError> {
         new.check(now_ms)?;
         let secret = token::generate(new.scope)?;
+        let key = self.store_key(&secret, new, now_ms).await?;
+        Ok(CreatedKey { key, secret })
+    }
+
+    /// Makes sure that a key whose text the operator chose (in a configuration) works as declared.
+    ///
+    /// A key of that text that is there already keeps its id and takes over name, limits and models; another
+    /// key of that name, which is the one before a rotation, is revoked.
+    ///
+    /// # Errors
+    /// [`LedgerError::Invalid`] where the text is no key's, [`LedgerError::NameTaken`] where two declared
+    /// keys share a name, and those of any call.
+    pub async fn declare_key(
+        &self,
+        secret: &Secret,
+        new: &NewKey,
+        now_ms: i64,
+    ) -> Result<Arc<Key>, LedgerError> {
+        new.check(now_ms)?;
+        let text = secret.expose();
+        if !token::is_well_formed(text) || !text.starts_with(new.scope.token_kind()) {
+            let problem = format!(
+                "of `{}` must be `{}` and 43 letters and digits\nhint: `novastack keys create` prints one that is",
+                new.name,
+                new.scope.token_kind()
+            );
+            return Err(LedgerError::Invalid { field: "key", problem });
+        }
+        self.refresh().await?;
+        let known = match self.key_table().verify(text, now_ms) {
+            Ok(known) if as_declared(&known, new) => return Ok(known),
+            Ok(known) => Some(known),
+            Err(KeyError::Revoked | KeyError::Expired) => {
+                let problem =
+                    format!("of `{}` was revoked or has expired\nhint: declare a new one", new.name);
+                return Err(LedgerError::Invalid { field: "key", problem });
+            }
+            Err(_) => None,
+        };
+        match self.get_key(&new.name).await {
+            Ok(namesake) if known.as_ref().is_none_or(|known| known.id != namesake.id) => {
+                self.revoke_key(&namesake.id.to_string(), now_ms).await?;
+            }
+            Ok(_) | Err(LedgerError::NoSuchKey { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        match known {
+            None => self.store_key(secret, new, now_ms).await,
+            Some(known) => self.change_key(&known, new, secret).await,
+        }
+    }
+
+    /// Gives a key the name, limits and models that are declared for it.
+    async fn change_key(&self, known: &Key, new: &NewKey, secret: &Secret) -> Result<Arc<Key>, LedgerError> {
+        let changed = Key {
+            name: new.name.clone(),
+            owner: new.owner.clone(),
+            limits: new.limits,
+            models: new.models.clone(),
+            ..known.clone()
+        };
+        let entry = Entry::new(self.inner.hasher.digest(secret.expose()), changed);
+        let key = Arc::clone(entry.key());
+        self.inner
+            .store
+            .call("changing a declared key", async {
+                let mut lease = self.inner.store.lease().await?;
+                let mut transaction = lease.begin().await?;
+                sqlx::query(
+                    "UPDATE nova_keys SET name = $1, owner = $2, requests_per_minute = $3, max_in_flight = $4,
+                    models = $5 WHERE id = $6",
+                )
+                .bind(key.name.clone())
+                .bind(key.owner.clone())
+                .bind(key.limits.requests_per_minute.map(i64::from))
+                .bind(key.limits.max_in_flight.map(i64::from))
+                .bind(models_column(&key))
+                .bind(key.id.to_string())
+                .execute(&mut *transaction)
+                .await?;
+                count_change(&mut transaction).await?;
+                transaction.commit().await?;
+                lease.settle();
+                Ok(())
+            })
+            .await?;
+        self.put(entry).await;
+        Ok(key)
+    }
+
+    /// Stores a key by its HMAC.
+    async fn store_key(&self, secret: &Secret, new: &NewKey, now_ms: i64) -> Result<Arc<Key>, LedgerError> {
         let digest = self.inner.hasher.digest(secret.expose());
         let key = Key {
             id: KeyId::fresh(),
@@ -61,7 +154,7 @@ impl Ledger {
             .await?;
         let key = Arc::clone(entry.key());
         self.put(entry).await;
-        Ok(CreatedKey { key, secret })
+        Ok(key)
     }
 
     /// All keys, the newest first, as the store has them.
@@ -267,7 +360,6 @@ async fn insert(
     digest: &Digest,
     key: &Key,
 ) -> Result<(), sqlx::Error> {
-    let models = key.models.as_ref().map(|models| serde_json::Value::from(models.as_slice()).to_string());
     sqlx::query(
         "INSERT INTO nova_keys (id, name, owner, digest, prefix, scope, created_ms, expires_ms, requests_per_minute, max_in_flight, models)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
@@ -282,10 +374,21 @@ async fn insert(
     .bind(key.expires_ms)
     .bind(key.limits.requests_per_minute.map(i64::from))
     .bind(key.limits.max_in_flight.map(i64::from))
-    .bind(models)
+    .bind(models_column(key))
     .execute(&mut **transaction)
     .await
     .map(drop)
+}
+
+/// The models as the column holds them: a JSON list.
+fn models_column(key: &Key) -> Option<String> {
+    key.models.as_ref().map(|models| serde_json::Value::from(models.as_slice()).to_string())
+}
+
+/// Whether a stored key is what the operator declared.
+fn as_declared(known: &Key, new: &NewKey) -> bool {
+    (&known.name, &known.owner, known.limits, &known.models)
+        == (&new.name, &new.owner, new.limits, &new.models)
 }
 
 async fn count_change(transaction: &mut Transaction<'_, Any>) -> Result<(), sqlx::Error> {

@@ -380,7 +380,7 @@ impl Task {
             .call_within(WRITE_DEADLINE, "writing usage", async {
                 let mut lease = store.lease().await?;
                 let mut transaction = lease.begin().await?;
-                rows::insert(&mut transaction, records).await?;
+                rows::insert(&mut transaction, store.kind(), records).await?;
                 transaction.commit().await?;
                 lease.settle();
                 Ok(())
@@ -477,8 +477,8 @@ impl Task {
     async fn close(&mut self, batch: &mut Vec<Submitted>) -> FlushReport {
         self.queue.close();
         let mut report = self.flush(batch).await;
-        // A `submit` that found a place just before the end may still be putting its record there; `recv` waits for
-        // it, and ends when there is none.
+        // A `submit` that found a place just before the end may still be putting its record there; `recv`
+        // waits for it, and ends when there is none.
         while let Some(record) = self.queue.recv().await {
             self.shared.counts.taken.fetch_add(1, Ordering::Relaxed);
             batch.push(record);
