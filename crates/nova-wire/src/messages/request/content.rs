@@ -109,8 +109,7 @@ impl Writer<'_> {
 
     /// Only a thought with its provider's signature goes back, except where unsigned ones are wanted.
     fn thinking(&mut self, text: &str, signature: Option<&str>) -> Option<Value> {
-        let unsigned =
-            matches!(self.quirks.replay_thinking, Some(ReplayThinking::Required | ReplayThinking::Accepted));
+        let unsigned = self.quirks.replay_thinking == Some(ReplayThinking::Required);
         let forbidden = self.quirks.replay_thinking == Some(ReplayThinking::Forbidden);
         match signature {
             Some(signature) if !forbidden => {

@@ -172,13 +172,29 @@ fn an_always_thinking_model_is_not_forced_to_a_tool() {
         tool_choice: Some(ToolChoice::Named("f".to_owned())),
         ..asking()
     };
-    let always = Quirks {
-        thinking_switch: Some(ThinkingSwitch::None),
-        thinking_default_on: Some(true),
+    let thinks = |switch, default_on| Quirks {
+        thinking_switch: Some(switch),
+        thinking_default_on: Some(default_on),
         no_forced_tool_when_thinking: Some(true),
         ..Quirks::default()
     };
-    check(&request, &always, &json!({"tool_choice": {"type": "auto"}}), &["tool_choice"]);
+    let effort = || Request { thinking: Thinking::Adaptive { effort: None }, ..request.clone() };
+    let off = || Request { thinking: Thinking::Off, ..asking() };
+    let (auto, named) = (json!({"type": "auto"}), json!({"type": "tool", "name": "f"}));
+    // It cannot be switched off, so the choice gives way.
+    for switch in [ThinkingSwitch::None, ThinkingSwitch::Adaptive] {
+        let always = thinks(switch, true);
+        check(&request, &always, &json!({"tool_choice": auto, "thinking": null}), &["tool_choice"]);
+        check(&off(), &always, &json!({"thinking": null}), &["reasoning_effort"]);
+    }
+    let expected = json!({"tool_choice": auto, "thinking": {"type": "adaptive"}});
+    check(&effort(), &thinks(ThinkingSwitch::Adaptive, true), &expected, &["tool_choice"]);
+    // It can, and nobody asked for the thinking.
+    let expected = json!({"tool_choice": named, "thinking": {"type": "disabled"}});
+    check(&request, &thinks(ThinkingSwitch::Budget, true), &expected, &[]);
+    check(&effort(), &thinks(ThinkingSwitch::Budget, true), &expected, &["reasoning_effort"]);
+    let expected = json!({"tool_choice": named, "thinking": null});
+    check(&request, &thinks(ThinkingSwitch::Adaptive, false), &expected, &[]);
 }
 
 #[test]
@@ -380,11 +396,12 @@ fn thoughts_go_back_as_the_target_wants_them() {
     };
     let replay = |replay| Quirks { replay_thinking: Some(replay), ..Quirks::default() };
     let own = Quirks::default();
-    let (accepted, forbidden) = (replay(ReplayThinking::Accepted), replay(ReplayThinking::Forbidden));
+    let (required, forbidden) = (replay(ReplayThinking::Required), replay(ReplayThinking::Forbidden));
     for (signature, quirks, expected) in [
         (Some("s"), &own, Some("s")),
         (None, &own, None),
-        (None, &accepted, Some("")),
+        (None, &required, Some("")),
+        (None, &replay(ReplayThinking::Accepted), None),
         (Some("s"), &forbidden, None),
     ] {
         let turns = vec![user("a"), turn(Role::Assistant, vec![thought(signature), text("b")]), user("c")];

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::write::{drop_named, insert_into};
 use crate::hub::request::{Part, Request, Role, Thinking, ToolChoice};
-use crate::quirks::{Quirks, ThinkingSwitch};
+use crate::quirks::{Quirks, ReplayThinking, ThinkingSwitch};
 
 /// The least budget that Anthropic takes, in tokens.
 const MIN_BUDGET: u64 = 1024;
@@ -45,12 +45,20 @@ pub(super) fn write(
     dropped: &mut Vec<String>,
 ) -> Thinks {
     let switch = quirks.thinking_switch;
+    let forced = !request.tools.is_empty()
+        && matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
     let wish = match &request.thinking {
+        // Nobody asked for the thinking that stands in the way of the tool.
+        Thinking::Unsaid if forced && quirks.no_forced_tool_when_thinking == Some(true) => {
+            switch_off(quirks, body);
+            return Thinks::No;
+        }
         Thinking::Unsaid => return Thinks::No,
         Thinking::Adaptive { effort: Some(effort) } if effort == "none" => Thinking::Off,
         wish => wish.clone(),
     };
-    if switch == Some(ThinkingSwitch::None) {
+    let cannot = switch == Some(ThinkingSwitch::None) || (wish == Thinking::Off && always(quirks));
+    if cannot {
         drop_named(dropped, "reasoning_effort");
         return Thinks::No;
     }
@@ -58,8 +66,8 @@ pub(super) fn write(
         body.insert("thinking".to_owned(), json!({ "type": "disabled" }));
         return Thinks::No;
     }
-    let forced = matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
-    if forced && !request.tools.is_empty() && quirks.no_forced_tool_when_thinking != Some(false) {
+    // A model that always thinks keeps thinking; the choice of tools gives way instead.
+    if forced && quirks.no_forced_tool_when_thinking != Some(false) && !always(quirks) {
         return give_up(quirks, body, dropped);
     }
     if wants_budget(&wish, switch) {
@@ -69,7 +77,8 @@ pub(super) fn write(
             Thinking::Unsaid | Thinking::Off => MIN_BUDGET,
         };
         // The budget is part of the answer's bound, and the answer needs a token too.
-        if max_tokens <= MIN_BUDGET || unsigned_calls(request) {
+        let unsigned = quirks.replay_thinking != Some(ReplayThinking::Required) && unsigned_calls(request);
+        if max_tokens <= MIN_BUDGET || unsigned {
             return give_up(quirks, body, dropped);
         }
         let budget = budget.clamp(MIN_BUDGET, max_tokens - 1);
@@ -90,10 +99,22 @@ pub(super) fn write(
 
 fn give_up(quirks: &Quirks, body: &mut Map<String, Value>, dropped: &mut Vec<String>) -> Thinks {
     drop_named(dropped, "reasoning_effort");
-    if quirks.thinking_default_on == Some(true) {
+    switch_off(quirks, body);
+    Thinks::No
+}
+
+/// Says no to a model that would think unless told otherwise.
+fn switch_off(quirks: &Quirks, body: &mut Map<String, Value>) {
+    if quirks.thinking_default_on == Some(true) && !always(quirks) {
         body.insert("thinking".to_owned(), json!({ "type": "disabled" }));
     }
-    Thinks::No
+}
+
+/// Whether the model thinks whatever it is told: it does so by itself, and knows either no switch or
+/// only one for the effort.
+pub(super) fn always(quirks: &Quirks) -> bool {
+    quirks.thinking_default_on == Some(true)
+        && matches!(quirks.thinking_switch, Some(ThinkingSwitch::None | ThinkingSwitch::Adaptive))
 }
 
 /// Whether the target is told a budget. Without a quirk it gets the client's own form.

@@ -4,13 +4,13 @@ use serde_json::{Map, Value, json};
 
 use super::content::Marks;
 use super::strict;
-use super::thinking::Thinks;
+use super::thinking::{self, Thinks};
 use super::write::drop_named;
 use crate::error::BadRequest;
-use crate::hub::request::{Request, Thinking, Tool, ToolChoice};
+use crate::hub::request::{Request, Tool, ToolChoice};
 use crate::messages::fields::unsupported;
 use crate::messages::ids;
-use crate::quirks::{Quirks, ThinkingSwitch, ToolChoiceForm};
+use crate::quirks::{Quirks, ToolChoiceForm};
 
 /// Writes `tools` and `tool_choice`.
 pub(super) fn write(
@@ -115,10 +115,8 @@ fn schema(parameters: Option<&Value>) -> Value {
 }
 
 fn choice(request: &Request, quirks: &Quirks, thinks: Thinks, dropped: &mut Vec<String>) -> Option<Value> {
-    // A model that always thinks refuses a forced tool, and so does one that was just told to think.
-    let always = quirks.thinking_switch == Some(ThinkingSwitch::None) || request.thinking == Thinking::Unsaid;
-    let thinking = thinks.is_on() || (quirks.thinking_default_on == Some(true) && always);
-    let refuses = quirks.no_forced_tool_when_thinking == Some(true) && thinking;
+    let refuses =
+        quirks.no_forced_tool_when_thinking == Some(true) && (thinks.is_on() || thinking::always(quirks));
     let may = |form| quirks.allows_tool_choice(form) && !refuses;
     let mut choice = match &request.tool_choice {
         None => None,
