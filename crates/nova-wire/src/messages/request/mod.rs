@@ -1,4 +1,4 @@
-//! Requests: [`read`] takes a Messages body into the hub, [`write`] makes one from the hub.
+//! Requests: [`read()`] takes a Messages body into the hub, [`write()`] makes one from the hub.
 //!
 //! `blocks` reads content; `turns` writes the conversation under Anthropic's rules of order, `content`
 //! its blocks, `tools` what may be called, and `thinking` settles how much the model may think.
