@@ -37,8 +37,8 @@ impl Ledger {
     /// key of that name, which is the one before a rotation, is revoked.
     ///
     /// # Errors
-    /// [`LedgerError::Invalid`] where the text is no key's, [`LedgerError::NameTaken`] where two declared
-    /// keys share a name, and those of any call.
+    /// [`LedgerError::Invalid`] where the text is no key's, or one that was revoked or has expired, and those of
+    /// any call. Two declared keys must not share a name: the second would revoke the first.
     pub async fn declare_key(
         &self,
         secret: &Secret,

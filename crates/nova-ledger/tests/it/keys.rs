@@ -126,6 +126,39 @@ pub(crate) async fn bad_values_are_refused(backend: &Backend) {
     assert_eq!(ledger.list_keys().await.unwrap().len(), 2);
 }
 
+pub(crate) async fn a_declared_key_is_what_was_declared(backend: &Backend) {
+    let database = backend.database();
+    let (ledger, other) = (database.ledger().await, database.ledger().await);
+    let text = |filler: &str| Secret::new(format!("nsk_{}", filler.repeat(43)));
+    let (first, second) = (text("a"), text("b"));
+    let team = NewKey::user("team");
+    let key = ledger.declare_key(&first, &team, 1_000).await.unwrap();
+    assert_eq!(ledger.authenticate(first.expose(), 2_000).unwrap(), key);
+    let again = other.declare_key(&first, &team, 2_000).await.unwrap();
+    assert_eq!(again, key, "declaring it again changes nothing");
+    assert_eq!(other.key_table().version(), 2);
+
+    // The same text under another name and with a limit: the same key, changed, here and elsewhere.
+    let limits = KeyLimits { requests_per_minute: Some(60), max_in_flight: None };
+    let changed = NewKey { limits, models: Some(vec!["m".to_owned()]), ..NewKey::user("crew") };
+    let renamed = ledger.declare_key(&first, &changed, 3_000).await.unwrap();
+    assert_eq!((renamed.id, renamed.name.as_str(), renamed.limits), (key.id, "crew", limits));
+    assert!(other.refresh().await.unwrap());
+    assert_eq!(other.authenticate(first.expose(), 4_000).unwrap(), renamed);
+
+    // Another text under the same name: the old one is out.
+    let rotated = ledger.declare_key(&second, &changed, 5_000).await.unwrap();
+    assert_ne!(rotated.id, key.id);
+    assert_eq!(ledger.authenticate(first.expose(), 5_000), Err(KeyError::Revoked));
+    assert_eq!(ledger.authenticate(second.expose(), 5_000).unwrap(), rotated);
+    let user_as_admin = NewKey::admin("root");
+    for (secret, new) in [(&first, &changed), (&Secret::new("nsk_short"), &team), (&second, &user_as_admin)] {
+        let error = ledger.declare_key(secret, new, 6_000).await.unwrap_err();
+        assert!(matches!(error, LedgerError::Invalid { field: "key", .. }), "{error}");
+    }
+    assert_eq!(ledger.list_keys().await.unwrap().len(), 2);
+}
+
 pub(crate) async fn instances_see_each_others_changes(backend: &Backend) {
     let database = backend.database();
     let (one, other) = (database.ledger().await, database.ledger().await);

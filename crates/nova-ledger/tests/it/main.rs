@@ -32,6 +32,9 @@ const CASES: &[(&str, Case)] = &[
         Box::pin(keys::a_key_is_found_in_four_ways(backend))
     }),
     ("values that a key cannot have are refused", |backend| Box::pin(keys::bad_values_are_refused(backend))),
+    ("a declared key is what was declared", |backend| {
+        Box::pin(keys::a_declared_key_is_what_was_declared(backend))
+    }),
     ("instances see each other's changes", |backend| {
         Box::pin(keys::instances_see_each_others_changes(backend))
     }),
