@@ -4,4 +4,5 @@ mod golden;
 mod grammar;
 mod hostile;
 mod replay;
+mod splits;
 mod support;

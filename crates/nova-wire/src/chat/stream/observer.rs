@@ -4,7 +4,9 @@
 //! for marks, and parsed only where one is found. A mark with both of its quotes cannot occur inside a
 //! JSON string, because quotes are escaped there.
 
-use memchr::memmem;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 use serde_json::Value;
 
 use crate::chat;
@@ -91,19 +93,35 @@ impl Observer {
     }
 }
 
-/// Whether the event has to be parsed: it names usage, an end, or a failure.
+/// The marks, with their search tables: making those costs more than a search.
+struct Marks {
+    /// With these the event has to be parsed: it names usage, an end, or a failure.
+    parse: [Finder<'static>; 4],
+    delta: Finder<'static>,
+    text: [Finder<'static>; 3],
+    arguments: Finder<'static>,
+    rare: [Finder<'static>; 2],
+}
+
+static MARKS: LazyLock<Marks> = LazyLock::new(|| Marks {
+    parse: ["\"usage\"", "\"finish_reason\"", "\"error\"", "\"base_resp\""].map(Finder::new),
+    delta: Finder::new("\"delta\""),
+    text: ["\"content\"", "\"reasoning_content\"", "\"reasoning\""].map(Finder::new),
+    arguments: Finder::new("\"arguments\""),
+    // Mistral's list of parts, OpenRouter's details, refusals.
+    rare: ["\"refusal\"", "\"text\""].map(Finder::new),
+});
+
+/// Whether the event has to be parsed.
 fn has_marks(data: &[u8]) -> bool {
-    says(data, b"\"usage\"")
-        || says(data, b"\"finish_reason\"")
-        || says(data, b"\"error\"")
-        || says(data, b"\"base_resp\"")
+    MARKS.parse.iter().any(|field| says(data, field))
 }
 
 /// Whether the field is there with a value other than null.
-fn says(data: &[u8], field: &[u8]) -> bool {
+fn says(data: &[u8], field: &Finder<'_>) -> bool {
     let mut rest = data;
-    while let Some(at) = memmem::find(rest, field) {
-        rest = &rest[at + field.len()..];
+    while let Some(at) = field.find(rest) {
+        rest = &rest[at + field.needle().len()..];
         match value_at(rest) {
             Some(value) if value.starts_with(b"null") => {}
             Some(_) => return true,
@@ -120,30 +138,26 @@ fn value_at(after_key: &[u8]) -> Option<&[u8]> {
 
 /// The bytes of text, thinking and arguments in the delta, as they stand in the JSON.
 fn output_bytes(data: &[u8]) -> u64 {
-    let Some(at) = memmem::find(data, b"\"delta\"") else { return 0 };
+    let Some(at) = MARKS.delta.find(data) else { return 0 };
     let delta = &data[at..];
-    let text = first_string(delta, b"\"content\"").or_else(|| {
-        first_string(delta, b"\"reasoning_content\"").or_else(|| first_string(delta, b"\"reasoning\""))
-    });
-    let mut bytes = text.unwrap_or(0);
-    let mut rest = delta;
-    while let Some(at) = memmem::find(rest, b"\"arguments\"") {
-        rest = &rest[at + b"\"arguments\"".len()..];
+    if let Some(bytes) = first_string(delta, &MARKS.text) {
+        return bytes;
+    }
+    let (mut bytes, mut rest) = (0, delta);
+    while let Some(at) = MARKS.arguments.find(rest) {
+        rest = &rest[at + MARKS.arguments.needle().len()..];
         bytes += value_at(rest).map_or(0, string_length);
     }
-    if bytes == 0 {
-        // Rare carriers of content: Mistral's list of parts, OpenRouter's details, refusals.
-        bytes +=
-            first_string(delta, b"\"refusal\"").or_else(|| first_string(delta, b"\"text\"")).unwrap_or(0);
-    }
-    bytes
+    if bytes > 0 { bytes } else { first_string(delta, &MARKS.rare).unwrap_or(0) }
 }
 
-/// The length of the first value of this name that is a string and not empty.
-fn first_string(data: &[u8], field: &[u8]) -> Option<u64> {
-    let at = memmem::find(data, field)?;
-    let length = string_length(value_at(&data[at + field.len()..])?);
-    (length > 0).then_some(length)
+/// The length of the first of these fields that is a string and not empty.
+fn first_string(data: &[u8], fields: &[Finder<'_>]) -> Option<u64> {
+    fields.iter().find_map(|field| {
+        let at = field.find(data)?;
+        let length = string_length(value_at(&data[at + field.needle().len()..])?);
+        (length > 0).then_some(length)
+    })
 }
 
 /// The length of the string that stands here, 0 for any other value.
