@@ -123,7 +123,8 @@ impl Engine {
         let (stage_sender, stage) = watch::channel(Stage::Loading);
         let (commands, receiver) = channel();
         let gauges = Arc::new(Gauges::default());
-        let created = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        let created =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs());
         let shared = Shared {
             name: options.served_name.clone(),
             created,
@@ -246,7 +247,12 @@ impl Drop for Place {
 }
 
 /// The model thread: load, then run until stopped.
-fn live(options: &EngineOptions, gauges: Arc<Gauges>, commands: &Receiver<Command>, stage: &watch::Sender<Stage>) {
+fn live(
+    options: &EngineOptions,
+    gauges: Arc<Gauges>,
+    commands: &Receiver<Command>,
+    stage: &watch::Sender<Stage>,
+) {
     let worked = catch_unwind(AssertUnwindSafe(|| {
         let (loaded, runner) = load(options, gauges)?;
         stage.send_replace(Stage::Ready(loaded));

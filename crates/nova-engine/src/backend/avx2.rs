@@ -2,8 +2,9 @@
 
 use std::arch::x86_64::{
     __m256i, _mm256_abs_epi8, _mm256_add_epi32, _mm256_cvtepi32_ps, _mm256_fmadd_ps, _mm256_load_ps,
-    _mm256_load_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mul_ps, _mm256_set1_epi16, _mm256_set1_epi32,
-    _mm256_set1_ps, _mm256_setzero_ps, _mm256_setzero_si256, _mm256_sign_epi8, _mm256_storeu_ps,
+    _mm256_load_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mul_ps, _mm256_set1_epi16,
+    _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps, _mm256_setzero_si256, _mm256_sign_epi8,
+    _mm256_storeu_ps,
 };
 
 use super::activation::ActBlock;
@@ -21,9 +22,9 @@ pub(super) fn tile<const M: usize>(tile: Tile<'_>, rows: [&[ActBlock]; M]) -> [[
     let rows = rows.map(|row| &row[..blocks]);
     let ones = _mm256_set1_epi16(1);
     let mut totals = [[_mm256_setzero_ps(); 2]; M];
-    for b in 0..blocks {
+    for (b, lines) in tile.blocks.iter().enumerate() {
         let mut sums = [[_mm256_setzero_si256(); 2]; M];
-        for (g, line) in tile.blocks[b].iter().enumerate() {
+        for (g, line) in lines.iter().enumerate() {
             let weights = halves(line);
             let magnitudes = weights.map(|w| _mm256_abs_epi8(w));
             for m in 0..M {
@@ -46,7 +47,8 @@ pub(super) fn tile<const M: usize>(tile: Tile<'_>, rows: [&[ActBlock]; M]) -> [[
                 // SAFETY: as above.
                 let offsets = unsafe { _mm256_load_ps(offsets.0.as_ptr().add(half * 8)) };
                 for m in 0..M {
-                    totals[m][half] = _mm256_fmadd_ps(offsets, _mm256_set1_ps(rows[m][b].sum), totals[m][half]);
+                    totals[m][half] =
+                        _mm256_fmadd_ps(offsets, _mm256_set1_ps(rows[m][b].sum), totals[m][half]);
                 }
             }
         }

@@ -2,8 +2,9 @@
 
 use std::arch::x86_64::{
     __m512, __m512i, _mm512_add_ps, _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps,
-    _mm512_load_si512, _mm512_loadu_ps, _mm512_mask_blend_ps, _mm512_max_ps, _mm512_mul_ps, _mm512_reduce_add_ps,
-    _mm512_reduce_max_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+    _mm512_load_si512, _mm512_loadu_ps, _mm512_mask_blend_ps, _mm512_max_ps, _mm512_mul_ps,
+    _mm512_reduce_add_ps, _mm512_reduce_max_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps,
+    _mm512_storeu_ps,
 };
 
 use super::activation::{ActBlock, exp};
@@ -17,13 +18,15 @@ pub(super) fn tile<const M: usize>(tile: Tile<'_>, rows: [&[ActBlock]; M]) -> [[
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn products<const M: usize, const OFFSETS: bool>(tile: Tile<'_>, rows: [&[ActBlock]; M]) -> [[f32; LANES]; M] {
+fn products<const M: usize, const OFFSETS: bool>(
+    tile: Tile<'_>,
+    rows: [&[ActBlock]; M],
+) -> [[f32; LANES]; M] {
     let blocks = tile.blocks.len();
     // One check here instead of one per block and row below.
     let rows = rows.map(|row| &row[..blocks]);
     let mut totals = [_mm512_setzero_ps(); M];
-    for b in 0..blocks {
-        let lines = &tile.blocks[b];
+    for (b, lines) in tile.blocks.iter().enumerate() {
         let mut sums: [__m512i; M] = std::array::from_fn(|m| _mm512_set1_epi32(rows[m][b].bias));
         for (g, line) in lines.iter().enumerate() {
             // SAFETY: a `Line` is 64 bytes long and aligned to 64 bytes.
@@ -134,10 +137,10 @@ fn weigh<const G: usize, const J: usize>(
         }
     }
     for g in 0..G {
-        for j in 0..J {
+        for (j, sum) in sums[g].into_iter().enumerate() {
             let at = g * size + from + j * LANES;
             if let Some(chunk) = out[at..].first_chunk_mut::<LANES>() {
-                store(chunk, _mm512_mul_ps(sums[g][j], _mm512_set1_ps(scale[g])));
+                store(chunk, _mm512_mul_ps(sum, _mm512_set1_ps(scale[g])));
             }
         }
     }

@@ -68,7 +68,7 @@ impl Isa {
                 found.push(Self::Avx512);
             }
         }
-        // The int8 dot product itself is probed; NEON alone is part of every 64-bit ARM processor.
+        // Part of every 64-bit ARM processor.
         #[cfg(target_arch = "aarch64")]
         found.push(Self::Neon);
         found

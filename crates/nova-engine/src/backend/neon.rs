@@ -1,8 +1,9 @@
 //! Kernels for NEON, which every 64-bit ARM processor has.
 
 use std::arch::aarch64::{
-    int32x4_t, vaddq_f32, vaddq_s32, vcvtq_f32_s32, vdup_n_s32, vdupq_n_f32, vdupq_n_s32, vget_high_s8, vget_low_s8,
-    vld1q_f32, vld1q_s8, vmull_s8, vmulq_f32, vpaddlq_s16, vpaddq_s32, vreinterpret_s8_s32, vst1q_f32,
+    int32x4_t, vaddq_f32, vaddq_s32, vcvtq_f32_s32, vdup_n_s32, vdupq_n_f32, vdupq_n_s32, vget_high_s8,
+    vget_low_s8, vld1q_f32, vld1q_s8, vmull_s8, vmulq_f32, vpaddlq_s16, vpaddq_s32, vreinterpret_s8_s32,
+    vst1q_f32,
 };
 
 use super::activation::ActBlock;
@@ -38,7 +39,8 @@ pub(super) fn tile<const M: usize>(tile: Tile<'_>, rows: [&[ActBlock]; M]) -> [[
                     let scale = vmulq_f32(vld1q_f32(scales.as_ptr()), vdupq_n_f32(x.scale));
                     *total = vaddq_f32(*total, vmulq_f32(vcvtq_f32_s32(sum), scale));
                 }
-                let offsets = tile.offsets.get(b).map_or([].as_slice(), |offsets| offsets.0.as_chunks::<4>().0);
+                let offsets =
+                    tile.offsets.get(b).map_or([].as_slice(), |offsets| offsets.0.as_chunks::<4>().0);
                 for (total, offsets) in totals.iter_mut().zip(offsets) {
                     *total = vaddq_f32(*total, vmulq_f32(vld1q_f32(offsets.as_ptr()), vdupq_n_f32(x.sum)));
                 }

@@ -62,19 +62,9 @@ impl Packed {
         }
     }
 
-    /// Number of outputs.
-    pub(crate) fn rows(&self) -> usize {
-        self.rows
-    }
-
     /// Outputs, rounded up to whole tiles: the width of a product's row.
     pub(crate) fn width(&self) -> usize {
         self.rows.next_multiple_of(LANES)
-    }
-
-    /// Number of inputs.
-    pub(crate) fn row(&self) -> usize {
-        self.row
     }
 
     fn blocks_per_row(&self) -> usize {
@@ -98,7 +88,16 @@ impl Packed {
         let part = |(i, (blocks, scales))| {
             let first = i * tiles * LANES;
             let count = (tiles * LANES).min(total - first);
-            Part { kind, first, count, per_row, flip, blocks, scales, offsets: offsets.next().unwrap_or_default() }
+            Part {
+                kind,
+                first,
+                count,
+                per_row,
+                flip,
+                blocks,
+                scales,
+                offsets: offsets.next().unwrap_or_default(),
+            }
         };
         pieces.enumerate().map(part).collect()
     }

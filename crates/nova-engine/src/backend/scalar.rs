@@ -33,7 +33,11 @@ pub(super) fn tile<const M: usize>(tile: Tile<'_>, rows: [&[ActBlock]; M]) -> [[
 
 /// Attention of `G` heads over exactly `query.len` positions; `FUSED` where the processor multiplies and adds in one.
 #[inline(always)]
-pub(super) fn attend<const G: usize, const FUSED: bool>(query: Query<'_, G>, scores: &mut [f32], out: &mut [f32]) {
+pub(super) fn attend<const G: usize, const FUSED: bool>(
+    query: Query<'_, G>,
+    scores: &mut [f32],
+    out: &mut [f32],
+) {
     let size = query.head_size;
     let stride = query.len.next_multiple_of(LANES);
     let most = all_scores::<G, FUSED>(&query, stride, scores);
@@ -50,11 +54,10 @@ pub(super) fn attend<const G: usize, const FUSED: bool>(query: Query<'_, G>, sco
         let scale = 1.0 / sums.iter().sum::<f32>();
         let out = &mut out[g * size..(g + 1) * size];
         out.fill(0.0);
-        for position in 0..query.len {
-            let weight = scores[position];
+        for (position, weight) in scores[..query.len].iter().enumerate() {
             let value = &query.span.values(position / LANES)[position % LANES * size..][..size];
             for (out, v) in out.iter_mut().zip(value) {
-                *out = multiply_add::<FUSED>(weight, *v, *out);
+                *out = multiply_add::<FUSED>(*weight, *v, *out);
             }
         }
         for out in out {
@@ -65,7 +68,11 @@ pub(super) fn attend<const G: usize, const FUSED: bool>(query: Query<'_, G>, sco
 
 /// Scores of all positions and heads; returns each head's largest.
 #[inline(always)]
-fn all_scores<const G: usize, const FUSED: bool>(query: &Query<'_, G>, stride: usize, scores: &mut [f32]) -> [f32; G] {
+fn all_scores<const G: usize, const FUSED: bool>(
+    query: &Query<'_, G>,
+    stride: usize,
+    scores: &mut [f32],
+) -> [f32; G] {
     let mut most = [f32::MIN; G];
     for block in 0..stride / LANES {
         let keys = query.span.keys(block);

@@ -64,7 +64,7 @@ impl TensorKind {
     pub(crate) fn row_bytes(self, weights: u64) -> Option<u64> {
         let (unit, bytes) = self.unit();
         let unit = unit as u64;
-        if weights % unit == 0 { (weights / unit).checked_mul(bytes as u64) } else { None }
+        if weights.is_multiple_of(unit) { (weights / unit).checked_mul(bytes as u64) } else { None }
     }
 
     /// Bytes of 32 weights.
@@ -134,7 +134,11 @@ pub(crate) struct Quants {
 fn round(values: &[f32; BLOCK]) -> Quants {
     let largest = values.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
     let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
-    Quants { scale: largest / 127.0, offset: 0.0, weights: values.map(|value| (value * inverse).round() as i8) }
+    Quants {
+        scale: largest / 127.0,
+        offset: 0.0,
+        weights: values.map(|value| (value * inverse).round() as i8),
+    }
 }
 
 /// Low nibbles are the first 16 weights, high nibbles the last 16; `fifth` holds one more bit for each of the 32.
@@ -142,7 +146,8 @@ fn nibbles(quants: &[u8], fifth: [u8; 4], zero: i8) -> [i8; BLOCK] {
     let fifth = u32::from_le_bytes(fifth);
     std::array::from_fn(|i| {
         let nibble = if i < 16 { quants[i] & 15 } else { quants[i - 16] >> 4 };
-        (nibble | (fifth >> i & 1) as u8 * 16) as i8 - zero
+        let fifth = ((fifth >> i) & 1) as u8;
+        (nibble | (fifth << 4)) as i8 - zero
     })
 }
 

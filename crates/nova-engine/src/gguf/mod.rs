@@ -20,8 +20,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 pub(crate) use block::{BLOCK, TensorKind};
-use reader::Reader;
 pub(crate) use reader::HeaderError;
+use reader::Reader;
 
 use crate::error::EngineError;
 
@@ -189,7 +189,8 @@ impl RawTensor {
             .ok_or_else(|| HeaderError::new(format!("the tensor `{name}` has the unknown type `{kind}`")))?;
         let wrong = || HeaderError::new(format!("the tensor `{name}` has the impossible shape `{shape:?}`"));
         let row = shape.first().copied().unwrap_or(1);
-        let rows = shape.iter().skip(1).try_fold(1_u64, |product, n| product.checked_mul(*n)).ok_or_else(wrong)?;
+        let rows =
+            shape.iter().skip(1).try_fold(1_u64, |product, n| product.checked_mul(*n)).ok_or_else(wrong)?;
         let row_bytes = kind.row_bytes(row).ok_or_else(wrong)?;
         let bytes = row_bytes.checked_mul(rows).ok_or_else(wrong)?;
         if row == 0 || rows == 0 {
@@ -206,7 +207,9 @@ impl RawTensor {
                 kind,
                 name,
             }),
-            _ => Err(HeaderError::new(format!("the tensor `{name}` lies outside the file (is it cut short?)"))),
+            _ => {
+                Err(HeaderError::new(format!("the tensor `{name}` lies outside the file (is it cut short?)")))
+            }
         }
     }
 }
@@ -238,7 +241,12 @@ impl GgufFile {
     }
 
     /// Reads the rows `first .. first + count` of a tensor in their stored form.
-    pub(crate) fn read_rows(&self, info: &TensorInfo, first: usize, count: usize) -> Result<Vec<u8>, EngineError> {
+    pub(crate) fn read_rows(
+        &self,
+        info: &TensorInfo,
+        first: usize,
+        count: usize,
+    ) -> Result<Vec<u8>, EngineError> {
         let row_bytes = info.bytes / info.rows;
         let mut bytes = vec![0; row_bytes * count];
         self.file

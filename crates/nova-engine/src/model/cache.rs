@@ -66,7 +66,13 @@ impl Cache {
     }
 
     /// Stores the key and value rows (all heads side by side) of one position.
-    pub(super) fn store(&mut self, shape: &CacheShape, layer: usize, position: usize, (key, value): (&[f32], &[f32])) {
+    pub(super) fn store(
+        &mut self,
+        shape: &CacheShape,
+        layer: usize,
+        position: usize,
+        (key, value): (&[f32], &[f32]),
+    ) {
         let (size, lane) = (shape.head_size, position % BLOCK_TOKENS);
         let block = &mut self.blocks[position / BLOCK_TOKENS];
         for head in 0..shape.kv_heads {

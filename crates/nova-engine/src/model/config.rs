@@ -30,7 +30,9 @@ impl Config {
     pub(crate) fn read(header: &Header) -> Result<Self, EngineError> {
         let architecture = header.text("general.architecture").unwrap_or("none");
         if architecture != "llama" {
-            return Err(unsupported(format!("its architecture is `{architecture}`, only `llama` is built in")));
+            return Err(unsupported(format!(
+                "its architecture is `{architecture}`, only `llama` is built in"
+            )));
         }
         if header.unsigned("llama.expert_count").unwrap_or(0) > 0 {
             return Err(unsupported("it is a mixture of experts"));
@@ -76,12 +78,18 @@ impl Config {
             ("attention.key_length", self.head_size, fits(self.head_size, LANES, 1024)),
             ("attention.value_length", value_length, value_length == self.head_size),
             ("rope.dimension_count", rope, rope == self.head_size),
-            ("attention.head_count", self.heads, fits(self.heads, 1, 4096) && fits(self.query_width(), BLOCK, MAX_WIDTH)),
+            (
+                "attention.head_count",
+                self.heads,
+                fits(self.heads, 1, 4096) && fits(self.query_width(), BLOCK, MAX_WIDTH),
+            ),
             ("context_length", self.context, fits(self.context, 1, MAX_CONTEXT)),
         ];
         for (key, value, good) in checks {
             if !good {
-                return Err(unsupported(format!("`llama.{key}` is `{value}`, which this engine has no code for")));
+                return Err(unsupported(format!(
+                    "`llama.{key}` is `{value}`, which this engine has no code for"
+                )));
             }
         }
         if self.vocabulary == 0 {

@@ -1,8 +1,8 @@
 //! One pass of the model over rows of many sequences.
 
+use super::Config;
 use super::cache::{Cache, CacheShape};
 use super::weights::{Layer, Weights};
-use super::Config;
 use crate::backend::{Activations, Attention, Isa, Pool, attend, matmul, rms_norm, swiglu};
 
 /// The next tokens of one sequence.
@@ -50,10 +50,6 @@ impl Forward {
         Self { config, weights, shape, isa, pool, rope, buffers: Buffers::default() }
     }
 
-    pub(crate) fn shape(&self) -> &CacheShape {
-        &self.shape
-    }
-
     /// Runs all `pieces` together. Returns one row of logits for each piece that wants them, in order.
     pub(crate) fn run(&mut self, pieces: &mut [Piece<'_>]) -> Vec<Vec<f32>> {
         self.embed(pieces);
@@ -84,7 +80,8 @@ impl Forward {
         let (c, b, layer) = (&self.config, &mut self.buffers, &self.weights.layers[index]);
         rms_norm(&b.stream, &layer.attention_norm, c.epsilon, &mut b.normed);
         b.inputs.set(&b.normed, c.width);
-        let mut products = [(&layer.query, &mut b.query), (&layer.key, &mut b.key), (&layer.value, &mut b.value)];
+        let mut products =
+            [(&layer.query, &mut b.query), (&layer.key, &mut b.key), (&layer.value, &mut b.value)];
         matmul(self.isa, &self.pool, &b.inputs, &mut products);
         place(c, &self.rope, &self.shape, index, b, pieces);
 

@@ -37,7 +37,12 @@ pub(crate) struct Weights {
 
 impl Weights {
     /// Reads and packs everything on `threads` threads.
-    pub(crate) fn load(file: &GgufFile, config: &Config, isa: Isa, threads: usize) -> Result<Self, EngineError> {
+    pub(crate) fn load(
+        file: &GgufFile,
+        config: &Config,
+        isa: Isa,
+        threads: usize,
+    ) -> Result<Self, EngineError> {
         let mut weights = Self::empty(file, config, isa)?;
         let todo: Mutex<Vec<_>> = Mutex::new(weights.work(file)?);
         let failure = Mutex::new(None);
@@ -106,7 +111,10 @@ impl Weights {
     }
 
     /// Every matrix in pieces, each with the tensor that fills it.
-    fn work<'a>(&'a mut self, file: &'a GgufFile) -> Result<Vec<(&'a TensorInfo, crate::backend::Part<'a>)>, EngineError> {
+    fn work<'a>(
+        &'a mut self,
+        file: &'a GgufFile,
+    ) -> Result<Vec<(&'a TensorInfo, crate::backend::Part<'a>)>, EngineError> {
         let mut work = Vec::new();
         let mut add = |name: &str, matrix: &'a mut Packed| {
             let info = file.require(name)?;

@@ -87,7 +87,12 @@ pub(crate) struct Runner {
 }
 
 impl Runner {
-    pub(crate) fn new(model: Forward, tokenizer: Arc<Tokenizer>, gauges: Arc<Gauges>, bounds: Bounds) -> Self {
+    pub(crate) fn new(
+        model: Forward,
+        tokenizer: Arc<Tokenizer>,
+        gauges: Arc<Gauges>,
+        bounds: Bounds,
+    ) -> Self {
         let limits = Limits {
             sequences: bounds.sequences,
             prompt_rows: bounds.prompt_rows,

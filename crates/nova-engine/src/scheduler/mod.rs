@@ -132,7 +132,8 @@ impl Scheduler {
     }
 
     fn add_prompts(&mut self, plan: &mut Plan) {
-        let mut order: Vec<usize> = (0..self.sequences.len()).filter(|i| !self.sequences[*i].answers()).collect();
+        let mut order: Vec<usize> =
+            (0..self.sequences.len()).filter(|i| !self.sequences[*i].answers()).collect();
         order.sort_by_key(|i| self.urgency(&self.sequences[*i]));
         let mut budget = self.limits.prompt_rows;
         for i in order {
@@ -169,7 +170,9 @@ impl Scheduler {
     fn make_room(&mut self) -> Vec<SequenceId> {
         let mut dropped = Vec::new();
         while self.blocks() > self.limits.blocks && self.running() > 1 {
-            let Some(newest) = self.sequences.iter_mut().rev().find(|sequence| sequence.admitted) else { break };
+            let Some(newest) = self.sequences.iter_mut().rev().find(|sequence| sequence.admitted) else {
+                break;
+            };
             newest.admitted = false;
             newest.cached = 0;
             dropped.push(newest.id);

@@ -171,7 +171,10 @@ impl ChatRequest {
             return Err(Failure::unsupported("functions", "this local model cannot call functions"));
         }
         if self.n.is_some_and(|n| n != 1) {
-            return Err(Failure::unsupported("n", "this engine gives one answer per request: `n` must be `1`"));
+            return Err(Failure::unsupported(
+                "n",
+                "this engine gives one answer per request: `n` must be `1`",
+            ));
         }
         if self.logprobs == Some(true) {
             return Err(Failure::unsupported("logprobs", "this engine does not report log probabilities"));
@@ -196,7 +199,10 @@ impl Message {
                 return Err(Failure::unsupported("messages", "this local model cannot use tools"));
             }
             other => {
-                return Err(Failure::bad_request(Some("messages"), format!("`{other}` is no role of a message")));
+                return Err(Failure::bad_request(
+                    Some("messages"),
+                    format!("`{other}` is no role of a message"),
+                ));
             }
         };
         if self.tool_calls.is_some_and(|calls| !calls.is_empty()) {
@@ -228,12 +234,21 @@ fn join(parts: Vec<Part>) -> Result<String, Failure> {
     Ok(joined)
 }
 
-fn within(name: &'static str, value: Option<f32>, default: f32, least: f32, most: f32) -> Result<f32, Failure> {
+fn within(
+    name: &'static str,
+    value: Option<f32>,
+    default: f32,
+    least: f32,
+    most: f32,
+) -> Result<f32, Failure> {
     let value = value.unwrap_or(default);
     if (least..=most).contains(&value) {
         return Ok(value);
     }
-    Err(Failure::bad_request(Some(name), format!("`{name}` is `{value}`, not between `{least}` and `{most}`")))
+    Err(Failure::bad_request(
+        Some(name),
+        format!("`{name}` is `{value}`, not between `{least}` and `{most}`"),
+    ))
 }
 
 fn check_stops(stop: Option<Stop>) -> Result<Vec<String>, Failure> {
@@ -278,7 +293,8 @@ fn prompt(loaded: &Loaded, mut messages: Vec<TemplateMessage>) -> Result<Vec<u32
     for message in &mut messages {
         message.content = tokenizer.guard(&message.content, mark);
     }
-    let text = template.render(&messages).map_err(|e| Failure::bad_request(Some("messages"), e.to_string()))?;
+    let text =
+        template.render(&messages).map_err(|e| Failure::bad_request(Some("messages"), e.to_string()))?;
     let prompt = tokenizer.encode_template(&text, mark);
     match prompt.len() {
         0 => Err(Failure::bad_request(Some("messages"), "the messages make an empty prompt")),

@@ -49,7 +49,9 @@ impl Failure {
 
     pub(super) fn unknown_model(asked: &str, served: &str) -> Self {
         let message = format!("the model `{asked}` does not exist here; this engine serves `{served}`");
-        Self::new(StatusCode::NOT_FOUND, "invalid_request_error", message).at(Some("model")).code("model_not_found")
+        Self::new(StatusCode::NOT_FOUND, "invalid_request_error", message)
+            .at(Some("model"))
+            .code("model_not_found")
     }
 
     pub(super) fn too_large(limit: usize) -> Self {
@@ -103,7 +105,8 @@ impl From<Unavailable> for Failure {
             Unavailable::Stopped => "shutting_down",
             Unavailable::Full => "overloaded",
         };
-        let failure = Self::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", reason.to_string()).code(code);
+        let failure =
+            Self::new(StatusCode::SERVICE_UNAVAILABLE, "server_error", reason.to_string()).code(code);
         Self { retry_after: (reason == Unavailable::Full).then_some(1), ..failure }
     }
 }

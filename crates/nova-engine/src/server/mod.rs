@@ -61,7 +61,9 @@ pub async fn serve(engine: Engine, listener: TcpListener, token: Option<AccessTo
         }
     });
     let stop = engine.clone();
-    serve_http(listener, router(engine, token)).with_graceful_shutdown(async move { stop.stopping().await }).await
+    serve_http(listener, router(engine, token))
+        .with_graceful_shutdown(async move { stop.stopping().await })
+        .await
 }
 
 fn router(engine: Engine, token: Option<AccessToken>) -> Router {
@@ -78,7 +80,9 @@ fn router(engine: Engine, token: Option<AccessToken>) -> Router {
 async fn authorise(State(token): State<Option<AccessToken>>, request: Request, next: Next) -> Response {
     if let Some(token) = token {
         let shown = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let shown = shown.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        let shown = shown
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         if !shown.is_some_and(|(_, shown)| token.matches(shown.trim())) {
             return Failure::unauthorised().into_response();
         }
@@ -103,7 +107,12 @@ struct Health {
 
 /// The one model, loaded or not.
 async fn models(State(engine): State<Engine>) -> Response {
-    let model = Model { id: engine.name().to_owned(), object: "model", created: engine.created(), owned_by: "novastack" };
+    let model = Model {
+        id: engine.name().to_owned(),
+        object: "model",
+        created: engine.created(),
+        owned_by: "novastack",
+    };
     Json(Models { object: "list", data: [model] }).into_response()
 }
 

@@ -178,7 +178,10 @@ impl http_body::Body for EventBody {
     type Data = Bytes;
     type Error = std::convert::Infallible;
 
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = self.get_mut();
         let text = match this.phase {
             Phase::Over => return Poll::Ready(None),
@@ -187,7 +190,9 @@ impl http_body::Body for EventBody {
                 this.answer.chunk(Delta { role: Some("assistant"), content: Some("") }, None)
             }
             Phase::Text => match std::task::ready!(this.events.poll_recv(context)) {
-                Some(Event::Text(text)) => this.answer.chunk(Delta { role: None, content: Some(&text) }, None),
+                Some(Event::Text(text)) => {
+                    this.answer.chunk(Delta { role: None, content: Some(&text) }, None)
+                }
                 Some(Event::Done { finish, generated }) => {
                     this.phase = Phase::Over;
                     this.answer.ending(finish, generated)

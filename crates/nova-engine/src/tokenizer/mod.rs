@@ -47,7 +47,8 @@ impl Tokenizer {
     pub(crate) fn read(header: &Header) -> Result<Self, EngineError> {
         let model = header.text("tokenizer.ggml.model").unwrap_or("none");
         if model != "gpt2" {
-            let reason = format!("its tokenizer is of kind `{model}`, only byte-level BPE (`gpt2`) is built in");
+            let reason =
+                format!("its tokenizer is of kind `{model}`, only byte-level BPE (`gpt2`) is built in");
             return Err(EngineError::Unsupported(reason));
         }
         let rules = Rules::named(header.text("tokenizer.ggml.pre").unwrap_or("default"))?;
@@ -57,7 +58,8 @@ impl Tokenizer {
         }
         let kinds = header.numbers("tokenizer.ggml.token_type").unwrap_or_default();
         let mut words = HashMap::with_capacity(tokens.len());
-        let (mut control, mut user_defined, mut bytes) = (Vec::new(), Vec::new(), Vec::with_capacity(tokens.len()));
+        let (mut control, mut user_defined) = (Vec::new(), Vec::new());
+        let mut bytes: Vec<Box<[u8]>> = Vec::with_capacity(tokens.len());
         for (id, token) in (0_u32..).zip(tokens) {
             match kinds.get(id as usize).copied() {
                 Some(CONTROL) if !token.is_empty() => control.push((token.clone(), id)),
@@ -76,13 +78,15 @@ impl Tokenizer {
             is_control[*id as usize] = true;
         }
         let known = |key: &str| header.unsigned(key).filter(|id| *id < tokens.len()).map(|id| id as u32);
-        let end = ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"].iter().filter_map(|key| known(key));
+        let end = ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"]
+            .iter()
+            .filter_map(|key| known(key));
         let mut tokenizer = Self {
             merges: Merges::read(header.texts("tokenizer.ggml.merges").unwrap_or_default(), &words)?,
             bos: known("tokenizer.ggml.bos_token_id")
                 .filter(|_| header.flag("tokenizer.ggml.add_bos_token").unwrap_or(false)),
             end: end.collect(),
-            longest: bytes.iter().map(|bytes: &Box<[u8]>| bytes.len()).max().unwrap_or(1).max(1),
+            longest: bytes.iter().map(|bytes| bytes.len()).max().unwrap_or(1).max(1),
             bytes,
             control,
             user_defined,
@@ -100,7 +104,10 @@ impl Tokenizer {
     /// Files often name one end token and mean several.
     fn add_usual_ends(&mut self) {
         for (text, id) in &self.control {
-            let ends = matches!(text.as_str(), "<|im_end|>" | "<|eot_id|>" | "<|endoftext|>" | "<|end_of_text|>" | "</s>");
+            let ends = matches!(
+                text.as_str(),
+                "<|im_end|>" | "<|eot_id|>" | "<|endoftext|>" | "<|end_of_text|>" | "</s>"
+            );
             if ends && !self.end.contains(id) {
                 self.end.push(*id);
             }
@@ -162,7 +169,9 @@ impl Tokenizer {
         for piece in pieces(text, &self.control) {
             match piece {
                 Piece::Token(id) => ids.push(id),
-                Piece::Text(text) if text.contains(mark) => self.encode_into(&text.replace(mark, ""), &mut ids),
+                Piece::Text(text) if text.contains(mark) => {
+                    self.encode_into(&text.replace(mark, ""), &mut ids)
+                }
                 Piece::Text(text) => self.encode_into(text, &mut ids),
             }
         }
@@ -212,7 +221,9 @@ fn pieces<'a>(text: &'a str, tokens: &[(String, u32)]) -> Vec<Piece<'a>> {
     while at < text.len() {
         let here = &text.as_bytes()[at..];
         let found = if starts[usize::from(here[0])] {
-            tokens.iter().find(|(token, _)| token.chars().nth(1).is_some() && here.starts_with(token.as_bytes()))
+            tokens
+                .iter()
+                .find(|(token, _)| token.chars().nth(1).is_some() && here.starts_with(token.as_bytes()))
         } else {
             None
         };

@@ -26,7 +26,8 @@ impl Rules {
             "llama-bpe" | "llama3" | "llama-v3" => Self::Llama3 { digits: 3 },
             "qwen2" => Self::Llama3 { digits: 1 },
             other => {
-                let reason = format!("its tokenizer cuts words by the rules `{other}`, which are not built in");
+                let reason =
+                    format!("its tokenizer cuts words by the rules `{other}`, which are not built in");
                 return Err(EngineError::Unsupported(reason));
             }
         })
@@ -41,7 +42,9 @@ impl Rules {
     pub(super) fn words(self, text: &str) -> Vec<&str> {
         match self {
             Self::Gpt2 => cut(text, gpt2_word),
-            Self::Smollm => cut(text, digits_apart).into_iter().flat_map(|part| cut(part, gpt2_word)).collect(),
+            Self::Smollm => {
+                cut(text, digits_apart).into_iter().flat_map(|part| cut(part, gpt2_word)).collect()
+            }
             Self::Llama3 { digits } => cut(text, |rest| llama3_word(rest, digits)),
         }
     }
@@ -121,11 +124,19 @@ fn llama3_word(rest: &str, digits: usize) -> usize {
     if kind == Class::Letter {
         return run(rest, Class::Letter);
     }
-    if kind != Class::Number && !matches!(first, '\r' | '\n') && after_first.chars().next().map(class) == Some(Class::Letter) {
+    if kind != Class::Number
+        && !matches!(first, '\r' | '\n')
+        && after_first.chars().next().map(class) == Some(Class::Letter)
+    {
         return first.len_utf8() + run(after_first, Class::Letter);
     }
     if kind == Class::Number {
-        return rest.chars().take(digits).take_while(|c| class(*c) == Class::Number).map(char::len_utf8).sum();
+        return rest
+            .chars()
+            .take(digits)
+            .take_while(|c| class(*c) == Class::Number)
+            .map(char::len_utf8)
+            .sum();
     }
     let after_space = rest.strip_prefix(' ').unwrap_or(rest);
     if after_space.chars().next().map(class) == Some(Class::Other) {
