@@ -7,7 +7,8 @@
 //! Reading order:
 //!
 //! 1. [`dialect`] names the wire schemas; [`peek`] reads the few fields that the gateway acts on
-//!    without building a tree, and [`splice`] changes those fields and leaves every other byte alone.
+//!    without building a tree, and [`splice`] changes those fields and leaves every other byte alone;
+//!    both stand on `scan`, one pass over raw JSON.
 //! 2. [`hub`] is the one neutral form that a translation passes through, in both directions:
 //!    request, reply, and the deltas of a stream.
 //! 3. [`chat`] and [`messages`] read and write the hub, one module per dialect.

@@ -1,8 +1,8 @@
 //! What goes upstream, and what comes back: the crate's front door.
 //!
 //! Two ways lead through it. Where client and upstream speak one dialect, bytes are passed on and only
-//! looked at ([`passthrough`]); where they differ, or the upstream strays so far that its quirks ask for
-//! it, everything goes through the hub ([`hubway`]). [`StreamRelay`] is either of them for a stream.
+//! looked at (`passthrough`); where they differ, or the upstream strays so far that its quirks ask for
+//! it, everything goes through the hub (`hubway`). [`StreamRelay`] is either of them for a stream.
 //!
 //! Invariants of a stream, whichever way: nothing is given out before the first content, so that until
 //! then another upstream can be tried; an answer that was cut is never ended as if it were whole; and

@@ -35,7 +35,7 @@ fn a_stream_asks_for_usage_even_where_the_client_did_not() {
     check_request(&quirks, &body(""), &format!(r#"{{{ask},{}"#, &sent("")[1..]), &[]);
     check_request(&quirks, &body(&format!(",{ask}")), &sent(&format!(",{ask}")), &[]);
     check_request(&quirks, &body(r#","stream_options":null"#), &sent(&format!(",{ask}")), &[]);
-    let other = r#","stream_options":{"include_usage":false,"include_obfuscation":false}"#;
+    let other = r#","stream_options":{"include_obfuscation":false,"include_usage":false}"#;
     let both = r#","stream_options":{"include_obfuscation":false,"include_usage":true}"#;
     check_request(&quirks, &body(other), &sent(both), &[]);
     let cannot = Quirks { stream_options: Some(false), ..Quirks::default() };

@@ -1,8 +1,8 @@
 //! Chat requests, to and from the hub.
 //!
-//! [`read`] takes what any client sends, legacy `functions` included. [`write`] bends the hub's request
-//! to one upstream by its quirks, and names what that upstream cannot carry; [`write::turns`] holds the
-//! rules of the conversation, [`write::params`] those of everything else.
+//! [`read`] takes what any client sends, legacy `functions` included. [`write()`] bends the hub's request
+//! to one upstream by its quirks, and names what that upstream cannot carry; `write/turns.rs` holds the
+//! rules of the conversation, `write/params.rs` those of everything else.
 
 mod read;
 mod write;

@@ -287,6 +287,17 @@ fn results_stand_behind_their_calls_in_their_order() {
 }
 
 #[test]
+fn a_conversation_of_many_calls_is_written_in_one_pass() {
+    // Twenty thousand calls and results: a search for each would take minutes.
+    let ids: Vec<String> = (0..20_000).map(|at| format!("call_{at}")).collect();
+    let spelled: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let mut messages = vec![calls(&spelled)];
+    messages.extend(ids.iter().rev().map(|id| result(id, id)));
+    let (out, _) = through(&Quirks::default(), &json!({"messages": messages}));
+    assert_eq!(out["messages"][20_000]["content"], "call_19999");
+}
+
+#[test]
 fn thinking_goes_back_as_the_upstream_wants_it() {
     let messages = json!([{"role": "assistant", "content": "a", "reasoning_content": "t"}, {"role": "user", "content": "b"},
         {"role": "assistant", "content": "c"}, {"role": "user", "content": "d"}]);

@@ -26,6 +26,9 @@ pub struct Reader {
     cost_usd: Option<f64>,
 }
 
+/// How many calls one answer may have; real ones have a few dozen at most.
+const MAX_CALLS: usize = 1024;
+
 /// A tool call under way.
 #[derive(Debug)]
 struct Call {
@@ -226,7 +229,15 @@ impl Reader {
         let function = function.unwrap_or(&none);
         let id = chat::text(call, "id").unwrap_or_default();
         let name = chat::text(function, "name").unwrap_or_default();
-        let at = self.find(key, id, name).unwrap_or_else(|| {
+        let known = self.find(key, id, name);
+        if known.is_none() && self.calls.len() == MAX_CALLS {
+            self.over = true;
+            out.push(Delta::Error(chat::garbage("the provider's answer has too many tool calls in it")));
+        }
+        if self.over {
+            return;
+        }
+        let at = known.unwrap_or_else(|| {
             self.calls.push(Call::new(key));
             self.calls.len() - 1
         });
@@ -262,7 +273,7 @@ impl Reader {
         if !self.calls[at].started {
             // Complete calls before this one get no more; saying so lets a writer go on to this one.
             for index in 0..at {
-                if self.calls[index].is_complete() {
+                if !self.calls[index].ended && self.calls[index].is_complete() {
                     self.end_call(index, out);
                 }
             }

@@ -1,6 +1,6 @@
 use bytes::Bytes;
 use proptest::prelude::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::dialect::Dialect;
@@ -232,6 +232,14 @@ fn failures_inside_a_stream_end_it() {
 }
 
 #[test]
+fn an_answer_with_endless_calls_is_no_answer() {
+    let call = r#"data: {"choices":[{"delta":{"tool_calls":[{"function":{"name":"f","arguments":"{}"}}]}}]}"#;
+    let (out, _) = deltas(&Quirks::default(), &format!("{call}\n\n").repeat(2000));
+    assert!(matches!(out.last(), Some(Delta::Error(_))));
+    assert_eq!(out.iter().filter(|delta| matches!(delta, Delta::ToolStart { .. })).count(), 1024);
+}
+
+#[test]
 fn a_last_chunk_with_the_whole_message_is_not_said_twice() {
     let last = r#"{"message":{"content":"abc","reasoning_content":"t"},"finish_reason":"stop"}"#;
     plain(
@@ -336,21 +344,19 @@ fn chunks_are_written_as_openai_writes_them() {
         Delta::End,
     ];
     let stream = written(&context(true, true), deltas.clone());
-    let bodies: Vec<String> = chunks(&stream).iter().map(|chunk| chunk["choices"].to_string()).collect();
-    let body =
-        |delta: &str| format!(r#"[{{"delta":{delta},"finish_reason":null,"index":0,"logprobs":null}}]"#);
+    let bodies: Vec<Value> = chunks(&stream).iter().map(|chunk| chunk["choices"].clone()).collect();
+    let body = |delta: Value| json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": null}]);
+    let call = json!({"index": 0, "id": "x", "type": "function", "function": {"name": "f", "arguments": ""}});
     assert_eq!(
         bodies,
         [
-            body(r#"{"content":"","role":"assistant"}"#),
-            body(r#"{"reasoning_content":"t"}"#),
-            body(r#"{"content":"a\"b"}"#),
-            body(
-                r#"{"tool_calls":[{"function":{"arguments":"","name":"f"},"id":"x","index":0,"type":"function"}]}"#
-            ),
-            body(r#"{"tool_calls":[{"function":{"arguments":"{}"},"index":0}]}"#),
-            r#"[{"delta":{},"finish_reason":"tool_calls","index":0,"logprobs":null}]"#.to_owned(),
-            "[]".to_owned(),
+            body(json!({"role": "assistant", "content": ""})),
+            body(json!({"reasoning_content": "t"})),
+            body(json!({"content": "a\"b"})),
+            body(json!({"tool_calls": [call]})),
+            body(json!({"tool_calls": [{"index": 0, "function": {"arguments": "{}"}}]})),
+            json!([{"index": 0, "delta": {}, "logprobs": null, "finish_reason": "tool_calls"}]),
+            json!([]),
         ]
     );
     assert_eq!(chunks(&stream)[6]["usage"]["prompt_tokens"], 3);

@@ -48,6 +48,9 @@ pub fn write(
     Ok(Value::Object(draft.fields).to_string().into_bytes())
 }
 
+/// How many names of lost things are kept: a client can think up any number of kinds.
+const MAX_DROPPED: usize = 32;
+
 /// A request that cannot be put to this upstream.
 fn unfit(path: &str, what: &str) -> BadRequest {
     BadRequest { path: path.to_owned(), message: format!("`{path}`: {what}"), code: "unsupported" }
@@ -69,7 +72,7 @@ impl Draft<'_> {
     }
 
     fn drop(&mut self, name: &str) {
-        if !self.dropped.iter().any(|known| known == name) {
+        if self.dropped.len() < MAX_DROPPED && !self.dropped.iter().any(|known| known == name) {
             self.dropped.push(name.to_owned());
         }
     }

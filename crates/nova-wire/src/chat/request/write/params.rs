@@ -239,7 +239,8 @@ fn function(tool: &Tool, cache: bool) -> Value {
         Some(Value::Object(schema)) if !schema.is_empty() => schema.clone(),
         _ => Map::from_iter([("type".to_owned(), "object".into())]),
     };
-    schema.remove("$schema");
+    // The order of properties matters to a model, and this keeps it.
+    schema.retain(|name, _| name != "$schema");
     if schema.get("type").is_some_and(|kind| kind == "object") && !schema.contains_key("properties") {
         schema.insert("properties".to_owned(), json!({}));
     }

@@ -4,6 +4,8 @@
 //! they answer, in the order of the calls, one message each, none missing; content that is a plain
 //! string wherever it is only text.
 
+use std::collections::{HashMap, VecDeque};
+
 use serde_json::{Map, Value, json};
 
 use super::params::{nine, word};
@@ -143,26 +145,30 @@ impl Pen {
     fn results(&mut self, draft: &mut Draft<'_>, turn: &Turn, rest: &[Turn]) -> Result<(), BadRequest> {
         let near = rest.iter().take_while(|turn| turn.role != Role::Assistant);
         let results: Vec<&Part> = near.flat_map(|turn| &turn.parts).filter(|part| is_result(part)).collect();
+        // By id, first one first: a long conversation must not be searched for every call.
+        let mut by_id: HashMap<&str, VecDeque<usize>> = HashMap::new();
+        for (at, result) in results.iter().enumerate() {
+            if let Part::ToolResult { id, .. } = result {
+                by_id.entry(id).or_default().push_back(at);
+            }
+        }
         let mut shown = Vec::new();
-        let mut used = Vec::new();
+        let mut used = vec![false; results.len()];
         // The last turn's calls may still wait for the client; they are not answered for it.
         let open = rest.is_empty();
         for call in turn.parts.iter().filter_map(call_of).filter(|_| !open) {
             let id = spelled(draft, &call.id);
-            let found =
-                results.iter().position(|part| matches!(part, Part::ToolResult { id, .. } if *id == call.id));
-            let text = match found {
+            let text = match by_id.get_mut(call.id.as_str()).and_then(VecDeque::pop_front) {
                 Some(at) => {
-                    used.push(at);
+                    used[at] = true;
                     result_text(draft, results[at], &mut shown)?
                 }
                 None => "[no result]".to_owned(),
             };
             self.messages.push(json!({"role": "tool", "tool_call_id": id, "content": text}));
         }
-        for (at, result) in results.iter().enumerate().filter(|(at, _)| !used.contains(at)) {
+        for (result, _) in results.iter().zip(&used).filter(|(_, used)| !**used) {
             // An answer to a call that nobody made is still something that was said.
-            let _ = at;
             let text = result_text(draft, result, &mut shown)?;
             self.waiting.push(json!({"type": "text", "text": text}));
         }
