@@ -1,1 +1,23 @@
 //! HTTP in, the pipeline, the admin API, configuration and reload, telemetry.
+//!
+//! Invariants: a request reads its configuration once ([`snapshot::Snapshot`]), so a reload never
+//! changes a request under way; whatever ends a request, its [`pipeline::reserve::Receipt`] is settled
+//! exactly once; after the first content byte went to the client nothing is retried.
+//!
+//! Reading order: [`pipeline`] is the way of a request, one file a stage; [`error`] the table of what
+//! a caller can be told; [`snapshot`] and [`state`] what the stages read; [`api`] the paths that are
+//! served, [`admin`] those for operators; [`server`] sockets, threads and shutdown; [`config`] the file
+//! and its checks; [`telemetry`] metrics.
+
+pub mod admin;
+pub mod api;
+pub mod boot;
+pub mod config;
+pub mod error;
+pub mod pipeline;
+pub mod server;
+pub mod snapshot;
+pub mod state;
+pub mod telemetry;
+
+pub use server::{Gateway, GatewayOptions, StartError};

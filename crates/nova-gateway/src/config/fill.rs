@@ -46,7 +46,11 @@ fn fill_scalar(scalar: &mut Scalar, place: Place, folder: &Path, env: &Env) -> R
     }
     filled.push_str(rest);
     scalar.text = filled;
-    scalar.filled = any;
+    if any {
+        scalar.filled = true;
+        // In `{…}` a reference needs quotes; what it stands for may be a number all the same.
+        scalar.plain = true;
+    }
     Ok(())
 }
 

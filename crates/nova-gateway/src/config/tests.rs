@@ -1,1 +1,925 @@
+use std::io;
+use std::path::{Path, PathBuf};
 
+use insta::assert_snapshot;
+use nova_route::{DeploymentId, Facts, Health};
+
+use super::*;
+
+/// All that is wrong with a text, as a terminal shows it.
+fn check(yaml: &str) -> String {
+    check_with(yaml, &Env::of([]))
+}
+
+fn check_with(yaml: &str, env: &Env) -> String {
+    match Config::parse("nova.yaml", yaml, env) {
+        Ok(_) => "no errors".into(),
+        Err(problems) => problems.to_string(),
+    }
+}
+
+fn parse(yaml: &str, env: &Env) -> Config {
+    Config::parse("nova.yaml", yaml, env).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// The deployments of a configuration: name, upstream model, priority and weight, credential, mounts.
+fn deployments(config: &Config) -> String {
+    let line = |deployment: &Deployment| {
+        let mounts: Vec<String> =
+            deployment.mounts.iter().map(|mount| format!("{} {}", mount.dialect, mount.endpoint)).collect();
+        let credential = deployment.credential.as_ref().map_or("none", |credential| credential.id().as_str());
+        let Deployment { name, upstream_model, priority, weight, .. } = deployment;
+        format!("{name}: {upstream_model} {priority}/{weight} {credential} {}", mounts.join(", "))
+    };
+    config.deployments.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn nothing_at_all_is_a_configuration() {
+    for nothing in
+        ["", "\n", "# only a comment\n", "---\n", "{}", "null", "providers:\nkeys:\ntimeouts:\n", "\u{feff}"]
+    {
+        assert_eq!(check(nothing), "no errors", "{nothing:?}");
+    }
+    let config = Config::defaults(&Env::of([])).unwrap();
+    assert_eq!(config.listen, DEFAULT_LISTEN);
+    assert!(config.deployments.is_empty());
+    assert_eq!(config.limits.body_bytes, 32 << 20);
+}
+
+#[test]
+fn a_credential_in_the_environment_is_all_that_a_provider_needs() {
+    let config =
+        Config::defaults(&Env::of([("MOONSHOT_API_KEY", "sk-planted"), ("OPENAI_API_KEY", "")])).unwrap();
+    assert!(config.deployments.iter().all(|deployment| &*deployment.provider == "moonshot"));
+    let plan = nova_route::plan(
+        &config.table().unwrap(),
+        &Facts { model: "Kimi-2.6", ..Facts::default() },
+        &|_: DeploymentId| Health::Good,
+        0,
+    );
+    let first = plan.unwrap().attempts[0].deployment;
+    let deployment = &config.deployments[first.index()];
+    assert_eq!(&*deployment.model, "kimi-k2.6");
+    assert!(deployment.price.is_some());
+    assert!(!format!("{config:?}").contains("planted"));
+}
+
+#[test]
+fn all_errors_are_found_at_once_each_with_its_line() {
+    assert_snapshot!(check(
+        "listen: 6682
+timout: 5s
+timeouts:
+  connect: 5
+  idle: 10 parsecs
+limits: { body_bytes: 32MB, requests_per_minute: many, max_in_flight: -1 }
+telemetry:
+  log_format: xml
+fallbacks:
+  deepseek-v4-por: kimi-2.6
+"
+    ), @"
+    error: `6682` is not an address and a port
+      --> nova.yaml:1:9
+      |
+    1 | listen: 6682
+      |         ^^^^
+    hint: write it as `127.0.0.1:6682` or `[::1]:6682`
+
+    error: there is no key `timout` here
+      --> nova.yaml:2:1
+      |
+    2 | timout: 5s
+      | ^^^^^^
+    hint: did you mean `timeouts`?
+
+    error: `5` has no unit
+      --> nova.yaml:4:12
+      |
+    4 |   connect: 5
+      |            ^
+    hint: write `ms`, `s`, `m` or `h` behind the number, as in `5s`
+
+    error: `10 parsecs` has an unknown unit `parsecs`
+      --> nova.yaml:5:9
+      |
+    5 |   idle: 10 parsecs
+      |         ^^^^^^^^^^
+    hint: write `ms`, `s`, `m` or `h` behind the number, as in `5s`
+
+    error: expected a whole number from 0 to 4294967295, found `many`
+      --> nova.yaml:6:50
+      |
+    6 | limits: { body_bytes: 32MB, requests_per_minute: many, max_in_flight: -1 }
+      |                                                  ^^^^
+
+    error: expected a whole number from 0 to 4294967295, found `-1`
+      --> nova.yaml:6:71
+      |
+    6 | limits: { body_bytes: 32MB, requests_per_minute: many, max_in_flight: -1 }
+      |                                                                       ^^
+
+    error: `xml` is not one of the words that may stand here
+      --> nova.yaml:8:15
+      |
+    8 |   log_format: xml
+      |               ^^^
+    hint: write `auto`, `pretty` or `json`
+    ");
+}
+
+#[test]
+fn what_is_not_yaml_is_named_where_it_stops() {
+    assert_snapshot!(check("listen: [127.0.0.1\naliases: {}\n"), @"
+    error: this is not YAML: illegal placement of ':' indicator
+      --> nova.yaml:2:8
+      |
+    2 | aliases: {}
+      |        ^
+    ");
+    assert_snapshot!(check("aliases:\n  a: b: c\n"), @"
+    error: this is not YAML: mapping values are not allowed in this context
+      --> nova.yaml:2:7
+      |
+    2 |   a: b: c
+      |       ^
+    ");
+    assert_snapshot!(check("\tlisten: x\n"), @"
+    error: `x` is not an address and a port
+      --> nova.yaml:1:10
+      |
+    1 |  listen: x
+      |          ^
+    hint: write it as `127.0.0.1:6682` or `[::1]:6682`
+    ");
+    assert_snapshot!(check("listen: 127.0.0.1:1\n---\nlisten: 127.0.0.1:2\n"), @"
+    error: a second document begins here
+      --> nova.yaml:2:1
+      |
+    2 | ---
+      | ^^^
+    hint: a configuration is one document: leave out `---`
+    ");
+    assert_snapshot!(check("- listen\n"), @"
+    error: a configuration is a map of keys
+      --> nova.yaml:1:1
+      |
+    1 | - listen
+      | ^
+    hint: begin with a key, such as `listen: 127.0.0.1:6682`
+    ");
+}
+
+#[test]
+fn keys_are_unique_texts_that_are_known() {
+    assert_snapshot!(check("retry: { max_attempts: 3 }\nlimits: {}\nretry: { max_attempts: 4 }\n"), @"
+    error: `retry` is there twice
+      --> nova.yaml:3:1
+      |
+    3 | retry: { max_attempts: 4 }
+      | ^^^^^
+    hint: it is already on line 1
+    ");
+    assert_snapshot!(check("? [a, b]\n: c\n"), @"
+    error: a key must be a text
+      --> nova.yaml:1:3
+      |
+    1 | ? [a, b]
+      |   ^
+    ");
+    assert_snapshot!(check("base: &base { total: 1m }\ntimeouts: { <<: *base }\n"), @"
+    error: there is no key `base` here
+      --> nova.yaml:1:1
+      |
+    1 | base: &base { total: 1m }
+      | ^^^^
+    hint: `novastack gen config-schema` prints all keys
+
+    error: merge keys are not supported
+      --> nova.yaml:2:13
+      |
+    2 | timeouts: { <<: *base }
+      |             ^^
+    hint: write the entries out
+    ");
+    assert_snapshot!(check("listen: !secret x\n"), @"
+    error: `x` is not an address and a port
+      --> nova.yaml:1:17
+      |
+    1 | listen: !secret x
+      |                 ^
+    hint: write it as `127.0.0.1:6682` or `[::1]:6682`
+
+    error: the tag `!secret` means nothing here
+      --> nova.yaml:1:17
+      |
+    1 | listen: !secret x
+      |                 ^
+    hint: write the value without it
+    ");
+    assert_snapshot!(check("deployments: [{ model: deepseek-v4-pro, provder: deepseek }]\n"), @"
+    error: there is no key `provder` here
+      --> nova.yaml:1:41
+      |
+    1 | deployments: [{ model: deepseek-v4-pro, provder: deepseek }]
+      |                                         ^^^^^^^
+    hint: did you mean `provider`?
+    ");
+    assert_snapshot!(check("deployments: [{ provider: deepseek }]\n"), @"
+    error: the key `model` is missing
+      --> nova.yaml:1:15
+      |
+    1 | deployments: [{ provider: deepseek }]
+      |               ^
+    ");
+}
+
+#[test]
+fn values_of_the_wrong_type_are_told_what_is_expected() {
+    assert_snapshot!(check("providers: [deepseek]\n"), @"
+    error: expected a map of entries by name, found a list
+      --> nova.yaml:1:12
+      |
+    1 | providers: [deepseek]
+      |            ^
+    ");
+    assert_snapshot!(check("allow_remote: yes\nstreaming_beta: 1\n"), @"
+    error: expected `true` or `false`, found `yes`
+      --> nova.yaml:1:15
+      |
+    1 | allow_remote: yes
+      |               ^^^
+
+    error: expected `true` or `false`, found `1`
+      --> nova.yaml:2:17
+      |
+    2 | streaming_beta: 1
+      |                 ^
+    ");
+    assert_snapshot!(check("retry: { max_attempts: 0, base_ms: 1.5, attempts_per_deployment: \"2\" }\n"), @r#"
+    error: at least `1` is needed here
+      --> nova.yaml:1:24
+      |
+    1 | retry: { max_attempts: 0, base_ms: 1.5, attempts_per_deployment: "2" }
+      |                        ^
+
+    error: expected a whole number from 0 to 4294967295, found `1.5`
+      --> nova.yaml:1:36
+      |
+    1 | retry: { max_attempts: 0, base_ms: 1.5, attempts_per_deployment: "2" }
+      |                                    ^^^
+
+    error: expected a whole number from 0 to 4294967295, found `2`
+      --> nova.yaml:1:66
+      |
+    1 | retry: { max_attempts: 0, base_ms: 1.5, attempts_per_deployment: "2" }
+      |                                                                  ^^^
+    hint: in quotes, a number is a text
+    "#);
+    assert_snapshot!(check("default_fallback: { a: b }\n"), @"
+    error: expected a name, or a list of names, found a map
+      --> nova.yaml:1:19
+      |
+    1 | default_fallback: { a: b }
+      |                   ^
+    ");
+    assert_snapshot!(check("engine: { threads: 99999999999 }\n"), @"
+    error: expected a whole number from 0 to 4294967295, found `99999999999`
+      --> nova.yaml:1:20
+      |
+    1 | engine: { threads: 99999999999 }
+      |                    ^^^^^^^^^^^
+    ");
+    assert_snapshot!(check("telemetry: { log_level: verbose }\n"), @"
+    error: `verbose` is not a level
+      --> nova.yaml:1:25
+      |
+    1 | telemetry: { log_level: verbose }
+      |                         ^^^^^^^
+    hint: write `info` or `debug`
+    ");
+    assert_snapshot!(check("database: mysql://root:hunter2@db/nova\n"), @"
+    error: this is not the URL of a database
+      --> nova.yaml:1:11
+      |
+    1 | database: mysql://root:hunter2@db/nova
+      |           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    hint: begin with `sqlite:///` and a path, or with `postgres://`
+    ");
+    assert_snapshot!(check("providers: { p: { base_url: http://x/v1, auth: { heder: x-key } } }\n"), @"
+    error: there is none that requests can be translated to
+      --> nova.yaml:1:14
+      |
+    1 | providers: { p: { base_url: http://x/v1, auth: { heder: x-key } } }
+      |              ^
+    hint: give `endpoints:` with `dialect: chat` or `dialect: messages`, or `like:`
+
+    error: expected one word, or one key with a value
+      --> nova.yaml:1:48
+      |
+    1 | providers: { p: { base_url: http://x/v1, auth: { heder: x-key } } }
+      |                                                ^
+
+    error: `heder` is not one of the words that may stand here
+      --> nova.yaml:1:50
+      |
+    1 | providers: { p: { base_url: http://x/v1, auth: { heder: x-key } } }
+      |                                                  ^^^^^
+    hint: did you mean `header`?
+    ");
+}
+
+#[test]
+fn names_that_nobody_has_get_the_nearest() {
+    assert_snapshot!(check(
+        "aliases: { fast: qwen3-235B-a22, deepseek-v4-pro: kimi-2.6, faster: fast }
+fallbacks: { kimi-2.6: [kimi-2.6, minimax-2.8], Kimi-K2.6: qwen3-235b }
+default_model: deepsek-v4-pro
+credentials: { deepsek: [{ key: \"${K}\" }] }
+deployments:
+  - { model: kimi-2.6, provider: moonshoot }
+  - { model: kimi-2.6, provider: moonshot }
+  - { model: kimi-2.6, provider: vllm }
+"
+    ), @r#"
+    error: `deepseek-v4-pro` is the own name of a model, it cannot be an alias
+      --> nova.yaml:1:34
+      |
+    1 | aliases: { fast: qwen3-235B-a22, deepseek-v4-pro: kimi-2.6, faster: fast }
+      |                                  ^^^^^^^^^^^^^^^
+    hint: use another name, or change the model in `models:`
+
+    error: `fast` is an alias itself
+      --> nova.yaml:1:69
+      |
+    1 | aliases: { fast: qwen3-235B-a22, deepseek-v4-pro: kimi-2.6, faster: fast }
+      |                                                                     ^^^^
+    hint: name the model
+
+    error: `kimi-2.6` falls back to itself
+      --> nova.yaml:2:25
+      |
+    2 | fallbacks: { kimi-2.6: [kimi-2.6, minimax-2.8], Kimi-K2.6: qwen3-235b }
+      |                         ^^^^^^^^
+
+    error: the fallbacks of `kimi-k2.6` are there twice
+      --> nova.yaml:2:49
+      |
+    2 | fallbacks: { kimi-2.6: [kimi-2.6, minimax-2.8], Kimi-K2.6: qwen3-235b }
+      |                                                 ^^^^^^^^^
+
+    error: there is no provider `deepsek`
+      --> nova.yaml:4:16
+      |
+    4 | credentials: { deepsek: [{ key: "${K}" }] }
+      |                ^^^^^^^
+    hint: did you mean `deepseek`?
+
+    error: the environment variable `K` is not set
+      --> nova.yaml:4:33
+      |
+    4 | credentials: { deepsek: [{ key: "${K}" }] }
+      |                                 ^^^^^^
+    hint: set `K`, or take what needs it out of the file
+
+    error: there is no provider `moonshoot`
+      --> nova.yaml:6:34
+      |
+    6 |   - { model: kimi-2.6, provider: moonshoot }
+      |                                  ^^^^^^^^^
+    hint: did you mean `moonshot`?
+
+    error: provider `moonshot` has no credential
+      --> nova.yaml:7:34
+      |
+    7 |   - { model: kimi-2.6, provider: moonshot }
+      |                                  ^^^^^^^^
+    hint: set `MOONSHOT_API_KEY`, or add one to `credentials:`
+
+    error: it is not known where provider `vllm` is reached
+      --> nova.yaml:8:34
+      |
+    8 |   - { model: kimi-2.6, provider: vllm }
+      |                                  ^^^^
+    hint: write `base_url:` below it
+    "#);
+}
+
+#[test]
+fn references_are_filled_after_parsing_and_missing_ones_are_named() {
+    assert_snapshot!(check("credentials:\n  deepseek:\n    - key: ${DEEPSEEK_API_KEY}\n"), @"
+    error: the environment variable `DEEPSEEK_API_KEY` is not set
+      --> nova.yaml:3:12
+      |
+    3 |     - key: ${DEEPSEEK_API_KEY}
+      |            ^^^^^^^^^^^^^^^^^^^
+    hint: set `DEEPSEEK_API_KEY`, or take what needs it out of the file
+    ");
+    assert_snapshot!(check("data_dir: ${HOME\n"), @"
+    error: a `${` is not closed
+      --> nova.yaml:1:11
+      |
+    1 | data_dir: ${HOME
+      |           ^^^^^^
+    hint: write `${NAME}`, or `$${` for a plain `${`
+    ");
+    assert_snapshot!(check("data_dir: ${file:secret}\nlisten: ${}\n"), @"
+    error: the file `secret` cannot be read: entity not found
+      --> nova.yaml:1:11
+      |
+    1 | data_dir: ${file:secret}
+      |           ^^^^^^^^^^^^^^
+
+    error: `${}` names no variable
+      --> nova.yaml:2:9
+      |
+    2 | listen: ${}
+      |         ^^^
+    hint: write `${NAME}` or `${file:/path}`, or `$${` for a plain `${`
+    ");
+    assert_snapshot!(check("limits: { max_in_flight: ${N} }\n"), @r#"
+    error: this is not YAML: while parsing a flow mapping, did not find expected ',' or '}'
+      --> nova.yaml:1:27
+      |
+    1 | limits: { max_in_flight: ${N} }
+      |                           ^
+    hint: within `{…}`, write `"${NAME}"` in quotes
+    "#);
+    // What a variable holds is a value, never a part of the document.
+    let env = Env::of([("X", "a, b]\nlisten: 0.0.0.0:1"), ("N", "7"), ("T", "5s")]);
+    let config =
+        parse("data_dir: ${X}\nlimits: { max_in_flight: \"${N}\" }\ntimeouts:\n  idle: ${T}\n", &env);
+    assert_eq!(config.data_dir.as_deref(), Some(Path::new("a, b]\nlisten: 0.0.0.0:1")));
+    assert_eq!(config.limits.max_in_flight, Some(7));
+    assert_eq!(parse("data_dir: a$${b}/${N}-${N}\n", &env).data_dir.as_deref(), Some(Path::new("a${b}/7-7")));
+    let env = Env::new(
+        |_| None,
+        |path| match path.to_str() {
+            Some("etc/secrets/deepseek") => Ok("sk-planted\n".into()),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        },
+    );
+    let yaml = "credentials: { deepseek: [{ key: \"${file:secrets/deepseek}\" }] }";
+    let config = Config::parse("etc/nova.yaml", yaml, &env).unwrap();
+    assert!(config.deployments.iter().all(|deployment| deployment.credential.is_some()));
+    assert!(!config.deployments.is_empty());
+}
+
+#[test]
+fn a_secret_is_in_no_message() {
+    let env = Env::of([("SECRET", "planted\nsecret"), ("NUMBER", "planted")]);
+    let yaml = "credentials:
+  deepseek:
+    - { name: a, key: planted-literal, wieght: 3 }
+    - { name: b, key: \"${SECRET}\" }
+database: ${SECRET}
+limits: { requests_per_minute: \"${NUMBER}\", body_bytes: \"${NUMBER}\" }
+telemetry: { log_format: \"${NUMBER}\" }
+listen: ${SECRET}
+";
+    let shown = check_with(yaml, &env);
+    assert_snapshot!(shown, @r#"
+    error: there is no key `wieght` here
+      --> nova.yaml:3:40
+      |
+    3 |     - { name: a, key: ***************, wieght: 3 }
+      |                                        ^^^^^^
+    hint: did you mean `weight`?
+
+    error: the credential holds a character that a header cannot carry
+      --> nova.yaml:4:23
+      |
+    4 |     - { name: b, key: "${SECRET}" }
+      |                       ^^^^^^^^^^^
+    hint: check it for a line break at its end
+
+    error: this is not the URL of a database
+      --> nova.yaml:5:11
+      |
+    5 | database: ${SECRET}
+      |           ^^^^^^^^^
+    hint: begin with `sqlite:///` and a path, or with `postgres://`
+
+    error: what `${…}` stands for cannot be used here
+      --> nova.yaml:6:32
+      |
+    6 | limits: { requests_per_minute: "${NUMBER}", body_bytes: "${NUMBER}" }
+      |                                ^^^^^^^^^^^
+
+    error: what `${…}` stands for cannot be used here
+      --> nova.yaml:6:57
+      |
+    6 | limits: { requests_per_minute: "${NUMBER}", body_bytes: "${NUMBER}" }
+      |                                                         ^^^^^^^^^^^
+
+    error: what `${…}` stands for cannot be used here
+      --> nova.yaml:7:26
+      |
+    7 | telemetry: { log_format: "${NUMBER}" }
+      |                          ^^^^^^^^^^^
+
+    error: `planted
+    secret` is not an address and a port
+      --> nova.yaml:8:9
+      |
+    8 | listen: ${SECRET}
+      |         ^^^^^^^^^
+    hint: write it as `127.0.0.1:6682` or `[::1]:6682`
+    "#);
+    let config = parse("credentials: { deepseek: [{ key: planted-literal }] }\n", &env);
+    assert!(!format!("{config:?}").contains("planted"));
+    assert_eq!(config.warnings.len(), 1);
+    assert_eq!(config.warnings[0].message, "a secret is written out in the file");
+}
+
+#[test]
+fn an_address_that_others_can_reach_must_be_allowed() {
+    assert_snapshot!(check("listen: 0.0.0.0:6682\n"), @"
+    error: `0.0.0.0:6682` can be reached by other machines
+      --> nova.yaml:1:9
+      |
+    1 | listen: 0.0.0.0:6682
+      |         ^^^^^^^^^^^^
+    hint: put a TLS proxy in front, or write `allow_remote: true`
+    ");
+    assert_eq!(check("listen: \"[::1]:80\"\n"), "no errors");
+    assert_eq!(check("listen: 0.0.0.0:6682\nallow_remote: true\n"), "no errors");
+    assert_eq!(check_with("listen: 0.0.0.0:6682\n", &Env::of([]).allowing_remote(true)), "no errors");
+}
+
+#[test]
+fn rules_are_kept_as_they_are_written_and_their_models_checked() {
+    assert_snapshot!(check(
+        "route:
+  - { if: task == \"x\", use: kimi-2.9 }
+  - { use: kimi-2.6 }
+  - { if: \"\", use: kimi-2.6, fallback: nobody }
+routes:
+  - { match: context_length > 1 }
+  - { default: deepseek-v4-pro, model: kimi-2.6 }
+  - {}
+"
+    ), @r#"
+    error: there are rules under `route` and under `routes`
+      --> nova.yaml:2:29
+      |
+    2 |   - { if: task == "x", use: kimi-2.9 }
+      |                             ^^^^^^^^
+    hint: write all of them in one form
+
+    error: there is no model `kimi-2.9`
+      --> nova.yaml:2:29
+      |
+    2 |   - { if: task == "x", use: kimi-2.9 }
+      |                             ^^^^^^^^
+    hint: did you mean `kimi-2.6`, `kimi-2.5` or `kimi-k3`?
+
+    error: the condition is empty
+      --> nova.yaml:4:11
+      |
+    4 |   - { if: "", use: kimi-2.6, fallback: nobody }
+      |           ^^
+    hint: leave the key out for a rule that always holds
+
+    error: this rule is never reached: the one before it always holds
+      --> nova.yaml:4:20
+      |
+    4 |   - { if: "", use: kimi-2.6, fallback: nobody }
+      |                    ^^^^^^^^
+
+    error: there is no model `nobody`
+      --> nova.yaml:4:40
+      |
+    4 |   - { if: "", use: kimi-2.6, fallback: nobody }
+      |                                        ^^^^^^
+    hint: add it to `models:`
+
+    error: a rule has `match` and `model`, or `default`
+      --> nova.yaml:6:14
+      |
+    6 |   - { match: context_length > 1 }
+      |              ^^^^^^^^^^^^^^^^^^
+    hint: write `- match: CONDITION` with `model: NAME` below it, or `- default: NAME`
+
+    error: a rule has `match` and `model`, or `default`
+      --> nova.yaml:7:40
+      |
+    7 |   - { default: deepseek-v4-pro, model: kimi-2.6 }
+      |                                        ^^^^^^^^
+    hint: write `- match: CONDITION` with `model: NAME` below it, or `- default: NAME`
+
+    error: a rule has `match` and `model`, or `default`
+      --> nova.yaml
+    hint: write `- match: CONDITION` with `model: NAME` below it, or `- default: NAME`
+    "#);
+    let yaml =
+        "routes:\n  - match: context_length > 80000\n    model: kimi-2.6\n  - default: deepseek-v4-pro\n";
+    let rules = parse(yaml, &Env::of([])).rules;
+    let kimi = Rule {
+        condition: Some("context_length > 80000".into()),
+        model: "kimi-2.6".into(),
+        fallback: vec![],
+        line: 3,
+    };
+    let rest = Rule { condition: None, model: "deepseek-v4-pro".into(), fallback: vec![], line: 4 };
+    assert_eq!(rules, [kimi, rest]);
+}
+
+#[test]
+fn keys_are_checked_for_form_name_and_models() {
+    assert_snapshot!(check_with(
+        "keys:
+  - { name: a, key: \"${KEY}\", models: [kimi-2.6] }
+  - { name: a, key: \"${SHORT}\", models: [kimi-2.66] }
+",
+        &Env::of([("KEY", "nsk_0123456789abcdef"), ("SHORT", "sk-1")])
+    ), @r#"
+    error: there are two keys of the name `a`
+      --> nova.yaml:3:13
+      |
+    3 |   - { name: a, key: "${SHORT}", models: [kimi-2.66] }
+      |             ^
+
+    error: a key begins with `nsk_` and has 16 letters or digits more
+      --> nova.yaml:3:21
+      |
+    3 |   - { name: a, key: "${SHORT}", models: [kimi-2.66] }
+      |                     ^^^^^^^^^^
+    hint: `novastack keys create NAME` makes one
+
+    error: there is no model `kimi-2.66`
+      --> nova.yaml:3:42
+      |
+    3 |   - { name: a, key: "${SHORT}", models: [kimi-2.66] }
+      |                                          ^^^^^^^^^
+    hint: did you mean `kimi-2.6` or `kimi-2.5`?
+    "#);
+}
+
+#[test]
+fn every_credential_of_a_provider_is_a_deployment_of_its_own() {
+    let env = Env::of([
+        ("A", "sk-a"),
+        ("B", "sk-b"),
+        ("DASHSCOPE_API_KEY", "sk-d"),
+        ("DEEPSEEK_API_KEY", "sk-other"),
+    ]);
+    let yaml = "credentials:
+  deepseek: [{ name: a, key: \"${A}\", weight: 3 }, { key: \"${B}\" }]
+deployments:
+  - { model: DeepSeek-V4-Pro, provider: deepseek, weight: 2 }
+  - { model: deepseek-v4-pro, provider: dashscope, priority: 1, upstream_model: ds-pro, base_url: \"http://127.0.0.1:9/v1\" }
+  - { model: deepseek-v4-pro, provider: deepseek, credential: a, priority: 2 }
+";
+    let config = parse(yaml, &env);
+    let shown = deployments(&config);
+    let of_model =
+        shown.lines().filter(|line| line.contains("deepseek-v4-pro")).collect::<Vec<_>>().join("\n");
+    assert_snapshot!(of_model, @"
+    deepseek/deepseek-v4-pro@a: deepseek-v4-pro 0/6 deepseek/a chat https://api.deepseek.com/chat/completions, messages https://api.deepseek.com/anthropic/v1/messages
+    deepseek/deepseek-v4-pro@2: deepseek-v4-pro 0/2 deepseek/2 chat https://api.deepseek.com/chat/completions, messages https://api.deepseek.com/anthropic/v1/messages
+    dashscope/deepseek-v4-pro: ds-pro 1/1 dashscope chat http://127.0.0.1:9/v1/compatible-mode/v1/chat/completions, messages http://127.0.0.1:9/v1/apps/anthropic/v1/messages
+    deepseek/deepseek-v4-pro@a#2: deepseek-v4-pro 2/3 deepseek/a chat https://api.deepseek.com/chat/completions, messages https://api.deepseek.com/anthropic/v1/messages
+    ");
+    // Other models of the provider keep what the catalogue says.
+    assert!(shown.contains("deepseek/deepseek-v4-flash@a: deepseek-v4-flash 0/3 deepseek/a"));
+}
+
+#[test]
+fn a_server_of_ones_own_needs_an_address_and_a_model() {
+    let yaml = "providers:
+  vllm: { base_url: http://127.0.0.1:8000/v1 }
+  west: { like: vllm, base_url: http://127.0.0.1:8001/v1, credential_env: [WEST_KEY] }
+models:
+  my-llama: { offers: [{ provider: vllm, model: meta-llama/Llama-3.3-70B-Instruct }, { provider: west }] }
+";
+    assert_snapshot!(deployments(&parse(yaml, &Env::of([]))), @"vllm/my-llama: meta-llama/Llama-3.3-70B-Instruct 0/1 none chat http://127.0.0.1:8000/v1/chat/completions, messages http://127.0.0.1:8000/v1/messages");
+    let config = parse(yaml, &Env::of([("WEST_KEY", "sk-w")]));
+    assert_eq!(config.deployments.len(), 2);
+    assert_eq!(config.deployments[1].upstream_model, "my-llama");
+    let bad = yaml.replace("http://127.0.0.1:8000/v1", "127.0.0.1:8000");
+    assert!(check(&bad).contains("nova.yaml:2:"), "{}", check(&bad));
+}
+
+#[test]
+fn what_was_cut_out_causes_no_second_error() {
+    // The model is wrong, so nobody may be told that there is no such model.
+    assert_snapshot!(check("models: { mine: { context: big, offers: 3 } }\naliases: { me: mine }\n"), @"
+    error: nobody offers this model
+      --> nova.yaml:1:11
+      |
+    1 | models: { mine: { context: big, offers: 3 } }
+      |           ^^^^
+    hint: add `offers: [{provider: …}]`
+
+    error: expected a whole number, found `big`
+      --> nova.yaml:1:28
+      |
+    1 | models: { mine: { context: big, offers: 3 } }
+      |                            ^^^
+
+    error: expected a list, found `3`
+      --> nova.yaml:1:41
+      |
+    1 | models: { mine: { context: big, offers: 3 } }
+      |                                         ^
+    ");
+    assert_snapshot!(check("keys: [{ name: a, key: \"${MISSING}\" }]\n"), @r#"
+    error: the environment variable `MISSING` is not set
+      --> nova.yaml:1:24
+      |
+    1 | keys: [{ name: a, key: "${MISSING}" }]
+      |                        ^^^^^^^^^^^^
+    hint: set `MISSING`, or take what needs it out of the file
+    "#);
+}
+
+#[test]
+fn the_local_engine_is_attached_once_it_runs() {
+    let mut config = parse("engine: { name: house-model, threads: 2 }\n", &Env::of([]));
+    let engine =
+        LocalEngine { base_url: "http://127.0.0.1:4000/v1".into(), token: Some("t".to_owned().into()) };
+    config.attach_engine(&engine).unwrap();
+    config.attach_engine(&engine).unwrap();
+    assert_snapshot!(deployments(&config), @"local/house-model: house-model 0/1 local chat http://127.0.0.1:4000/v1/chat/completions");
+    let table = config.table().unwrap();
+    let facts = Facts { model: "House-Model", has_tools: false, ..Facts::default() };
+    assert!(nova_route::plan(&table, &facts, &|_| Health::Good, 0).is_ok());
+}
+
+#[test]
+fn auto_means_the_default_model() {
+    let config = parse("default_model: kimi-2.6\naliases: { quick: deepseek-v4-flash }\n", &Env::of([]));
+    let table = config.table().unwrap();
+    for (name, expected) in [
+        ("auto", "kimi-k2.6"),
+        ("DEFAULT", "kimi-k2.6"),
+        ("Quick", "deepseek-v4-flash"),
+        ("Claude-Opus-4.7", "claude-opus-4-7"),
+    ] {
+        assert_eq!(table.find(name).and_then(|index| table.name(index)), Some(expected), "{name}");
+    }
+}
+
+#[test]
+fn streams_can_be_kept_plain() {
+    assert!(parse("", &Env::of([])).streaming_beta);
+    assert!(!parse("streaming_beta: false", &Env::of([])).streaming_beta);
+    assert!(!parse("streaming_beta: true", &Env::of([("DISABLE_STREAMING_BETA", "1")])).streaming_beta);
+}
+
+#[test]
+fn a_hostile_document_is_refused_in_bounded_time() {
+    let mut laughs = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+    for level in 1..12 {
+        let before = format!("*a{}", level - 1);
+        laughs.push_str(&format!("a{level}: &a{level} [{}]\n", vec![before; 10].join(", ")));
+    }
+    assert!(check(&laughs).contains("more than 200000 values"));
+    assert!(check(&"[".repeat(100_000)).contains("nova.yaml:1:"));
+    assert!(check(&format!("a: {}", "{a: ".repeat(200))).contains("nova.yaml:1:"));
+    assert!(check("a: &a [*a]\n").contains("stands inside of what it stands for"));
+    assert!(check(&"x: 1\n".repeat(3_000)).contains("is there twice"));
+    assert!(check(&format!("# {}", "x".repeat(MAX_BYTES))).contains("larger than 4 MiB"));
+    let wide = format!("listen: {}\n", "9".repeat(500));
+    assert!(check(&wide).lines().all(|line| line.chars().count() < 700));
+}
+
+/// The root of the repository.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Answers every reference, so that examples need no real environment.
+fn anything() -> Env {
+    let variable = |name: &str| match name {
+        "DATABASE_URL" => Some("postgres://nova@localhost/nova".into()),
+        "DISABLE_STREAMING_BETA" => None,
+        name if name.contains("TEAM") => Some("nsk_0123456789abcdefghij".into()),
+        name => Some(format!("sk-{name}")),
+    };
+    Env::new(variable, |path| match path.extension() {
+        Some(_) => std::fs::read_to_string(path),
+        None => Ok("sk-file".into()),
+    })
+}
+
+fn files(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, extension, found);
+        } else if path.extension().is_some_and(|known| known == extension) {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn every_example_is_loaded_and_names_its_schema() {
+    let mut examples = Vec::new();
+    files(&root().join("examples"), "yaml", &mut examples);
+    assert!(examples.len() >= 6);
+    for example in examples {
+        let text = std::fs::read_to_string(&example).unwrap();
+        assert!(
+            text.starts_with("# yaml-language-server: $schema=../schema/config.schema.json\n"),
+            "{example:?}"
+        );
+        let config = Config::load(&example, &anything()).unwrap_or_else(|problems| panic!("{problems}"));
+        assert!(config.warnings.is_empty(), "{example:?}: {:?}", config.warnings);
+    }
+}
+
+#[test]
+fn the_full_example_has_every_key() {
+    let full = std::fs::read_to_string(root().join("examples/full.yaml")).unwrap();
+    let schema = schema();
+    let missing = |schema: &serde_json::Value| -> Vec<String> {
+        let keys = schema["properties"].as_object().unwrap().keys();
+        keys.filter(|key| !full.contains(&format!("{key}:")) && *key != "routes").cloned().collect()
+    };
+    assert_eq!(missing(&schema), Vec::<String>::new());
+    for (name, definition) in schema["$defs"].as_object().unwrap() {
+        // Quirks have a guide of their own; the other form of rules stands in another example.
+        if definition["properties"].is_object()
+            && !["Quirks", "RawMatchRule", "RawRates"].contains(&name.as_str())
+        {
+            let missing: Vec<String> = missing(definition).into_iter().filter(|key| key != "rates").collect();
+            assert_eq!(missing, Vec::<String>::new(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn every_yaml_block_of_the_documentation_is_loaded() {
+    let mut pages = vec![root().join("README.md")];
+    files(&root().join("docs"), "md", &mut pages);
+    let schema = schema();
+    let known = schema["properties"].as_object().unwrap();
+    let mut loaded = 0;
+    for page in pages {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for block in text.split("\n```yaml\n").skip(1) {
+            let yaml = block.split("\n```").next().unwrap();
+            let mut problems = Vec::new();
+            let tree =
+                tree::read(yaml, &mut problems).unwrap_or_else(|problem| panic!("{page:?}: {problem:?}"));
+            let Some(tree::Node { value: tree::Value::Map(entries), .. }) = tree else { continue };
+            // A piece of an entry, shown without what stands around it, is YAML and no more.
+            if !entries.iter().any(|(key, _)| known.contains_key(&key.text)) {
+                assert_eq!(problems, []);
+                continue;
+            }
+            Config::parse(&page.display().to_string(), yaml, &anything())
+                .unwrap_or_else(|problems| panic!("{yaml}\n{problems}"));
+            loaded += 1;
+        }
+    }
+    assert!(loaded >= 3, "{loaded}");
+}
+
+#[test]
+fn the_schema_describes_every_key() {
+    let schema = schema();
+    let mut undescribed = Vec::new();
+    let definitions = schema["$defs"].as_object().unwrap().iter().map(|(name, value)| (name.as_str(), value));
+    for (name, definition) in definitions.chain([("RawConfig", &schema)]) {
+        for (key, property) in definition["properties"].as_object().into_iter().flatten() {
+            if property.get("description").is_none() {
+                undescribed.push(format!("{name}.{key}"));
+            }
+        }
+    }
+    assert_eq!(undescribed, Vec::<String>::new());
+    let text = schema.to_string();
+    assert!(text.len() < 200_000, "{} bytes", text.len());
+}
+
+#[test]
+fn no_hostile_yaml_makes_it_panic() {
+    let corpus = root().join("../shared/badinput/yaml");
+    if !corpus.is_dir() {
+        println!("skipped: ../shared/badinput/yaml is absent");
+        return;
+    }
+    let mut cases = Vec::new();
+    files(&corpus, "yaml", &mut cases);
+    assert!(cases.len() > 100);
+    for case in cases {
+        let bytes = std::fs::read(&case).unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        // A case of the suite holds documents as texts; those are what is hostile.
+        let mut documents = vec![text.to_string()];
+        if let Ok(Some(mut tree)) = tree::read(&text, &mut Vec::new()) {
+            tree.scalars(&mut |_, _, scalar| documents.push(scalar.text.clone()));
+        }
+        for document in documents {
+            let (Ok(shown) | Err(shown)) = Config::parse("case.yaml", &document, &Env::of([]))
+                .map(|config| format!("{config:?}"))
+                .map_err(|problems| problems.to_string());
+            assert!(!shown.is_empty());
+        }
+    }
+}

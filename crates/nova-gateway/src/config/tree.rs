@@ -69,7 +69,11 @@ pub(crate) fn read(text: &str, problems: &mut Vec<Problem>) -> Result<Option<Nod
     for next in Parser::new_from_str_with_options(text, options) {
         let (event, span) = next.map_err(|error| {
             let at = error.marker();
-            Problem::at(place_of(at.line(), at.col()), format!("this is not YAML: {}", error.info()))
+            let problem =
+                Problem::at(place_of(at.line(), at.col()), format!("this is not YAML: {}", error.info()));
+            let line = text.lines().nth(at.line().saturating_sub(1)).unwrap_or_default();
+            let is_bare = line.contains("${") && line.find('{') < line.find("${");
+            if is_bare { problem.hint("within `{…}`, write `\"${NAME}\"` in quotes") } else { problem }
         })?;
         builder.event(event, place(&span, text))?;
     }

@@ -140,9 +140,10 @@ impl Checker<'_> {
         }
     }
 
-    /// The credential that the environment holds; for a provider without any, that the file names it.
+    /// The credential that the environment holds. A provider that the file adds and that has no way to get
+    /// a credential is asked without one.
     fn from_environment(&mut self, provider: &Provider, raw: &RawConfig) -> Option<Authorisation> {
-        if provider.auth == Auth::None {
+        if needs_none(provider) {
             let named = raw.providers.get(&provider.id).is_some();
             return named.then_some(Authorisation { name: None, weight: 1, credential: None });
         }
@@ -185,13 +186,11 @@ impl Checker<'_> {
         let open = [Authorisation { name: None, weight: 1, credential: None }];
         let authorised: &[Authorisation] = match authorisations.get(&provider.id) {
             Some(list) => list,
-            None if provider.auth == Auth::None => &open,
+            None if needs_none(provider) => &open,
             None => {
                 let message = format!("provider `{}` has no credential", provider.id);
-                let hint = match provider.credential_env.first() {
-                    Some(variable) => format!("set `{variable}`, or add one to `credentials:`"),
-                    None => "add one to `credentials:`, or write `auth: none` under `providers:`".into(),
-                };
+                let variable = provider.credential_env.first().map(String::as_str).unwrap_or_default();
+                let hint = format!("set `{variable}`, or add one to `credentials:`");
                 self.problem(&raw.provider, message).hint = Some(hint);
                 return None;
             }
@@ -350,6 +349,11 @@ impl Draft<'_> {
             });
         }
     }
+}
+
+/// Whether requests go out without a credential unless the file names one.
+fn needs_none(provider: &Provider) -> bool {
+    provider.auth == Auth::None || provider.credential_env.is_empty()
 }
 
 /// A secret in the form in which a provider wants it.

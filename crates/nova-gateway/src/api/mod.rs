@@ -1,0 +1,105 @@
+//! The paths that clients call.
+//!
+//! The data plane is matched by hand: it is a handful of fixed paths, twice (`/v1` and `/router/v1`),
+//! and the request path has no use for a router. [`crate::admin`] is an ordinary axum router.
+
+mod health;
+mod models;
+mod not_found;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use nova_wire::Dialect;
+
+use crate::error::{Code, GatewayError};
+use crate::pipeline::relay::Outgoing;
+use crate::state::Worker;
+use crate::{admin, pipeline};
+
+/// What a path of the data plane names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Endpoint<'a> {
+    /// `POST`: a model's answer.
+    Answer(Dialect),
+    /// `GET`: all models.
+    Models,
+    /// `GET`: one model.
+    Model(&'a str),
+}
+
+/// Answers one request, whatever it is.
+pub async fn serve(worker: &Arc<Worker>, request: Request<Incoming>) -> Response<Outgoing> {
+    let path = request.uri().path();
+    if let Some(endpoint) = endpoint(path) {
+        return match (endpoint, request.method()) {
+            (Endpoint::Answer(dialect), &Method::POST) => pipeline::answer(worker, dialect, request).await,
+            (Endpoint::Models, &Method::GET) => models::list(worker, request.headers()),
+            (Endpoint::Model(name), &Method::GET) => models::one(worker, request.headers(), name),
+            (_, method) => {
+                let message = format!("`{path}` does not answer to `{method}`");
+                refuse(worker, request.headers(), &GatewayError::new(Code::MethodNotAllowed, message))
+            }
+        };
+    }
+    if path == "/metrics" || path.starts_with("/admin/") {
+        return admin::serve(worker, request).await;
+    }
+    match health::answer(worker, path) {
+        Some(response) => response,
+        None => refuse(worker, request.headers(), &not_found::error(path)),
+    }
+}
+
+fn endpoint(path: &str) -> Option<Endpoint<'_>> {
+    let path = path.strip_prefix("/router").unwrap_or(path).strip_prefix("/v1/")?;
+    match path {
+        "chat/completions" => Some(Endpoint::Answer(Dialect::Chat)),
+        "messages" => Some(Endpoint::Answer(Dialect::Messages)),
+        "models" => Some(Endpoint::Models),
+        _ => path.strip_prefix("models/").filter(|name| !name.is_empty()).map(Endpoint::Model),
+    }
+}
+
+/// The dialect of a client that has not said it by its path: Anthropic's SDKs send their version.
+fn dialect_of(headers: &HeaderMap) -> Dialect {
+    if headers.contains_key("anthropic-version") { Dialect::Messages } else { Dialect::Chat }
+}
+
+fn refuse(worker: &Worker, headers: &HeaderMap, error: &GatewayError) -> Response<Outgoing> {
+    let dialect = dialect_of(headers);
+    worker.shared.metrics.refused(dialect, error);
+    error.response(dialect, worker.next_id().as_str()).map(Outgoing::whole)
+}
+
+fn json(body: impl Into<Bytes>) -> Response<Outgoing> {
+    let mut response = Response::new(Outgoing::whole(body));
+    *response.status_mut() = StatusCode::OK;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_prefixes_name_the_same_endpoints() {
+        for prefix in ["/v1", "/router/v1"] {
+            let at = |rest: &str| format!("{prefix}{rest}");
+            assert_eq!(endpoint(&at("/chat/completions")), Some(Endpoint::Answer(Dialect::Chat)));
+            assert_eq!(endpoint(&at("/messages")), Some(Endpoint::Answer(Dialect::Messages)));
+            assert_eq!(endpoint(&at("/models")), Some(Endpoint::Models));
+            assert_eq!(
+                endpoint(&at("/models/deepseek/deepseek-v4-pro")),
+                Some(Endpoint::Model("deepseek/deepseek-v4-pro"))
+            );
+            assert_eq!(endpoint(&at("/models/")), None);
+            assert_eq!(endpoint(&at("")), None);
+        }
+        assert_eq!(endpoint("/v1/v1/models"), None);
+        assert_eq!(endpoint("/chat/completions"), None);
+    }
+}

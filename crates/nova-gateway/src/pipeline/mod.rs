@@ -1,0 +1,100 @@
+//! The way of a request, one file a stage. [`answer`] reads in the order of the drawing in
+//! `ARCHITECTURE.md`; the stages are plain functions, and one context value travels: [`Call`].
+//!
+//! ```text
+//! authenticate → admit → read → route → reserve → attempt ⇄ upstream → relay → settle
+//! ```
+//!
+//! Invariant: from [`reserve`] on, the call holds a receipt that its `Drop` settles, so that a client
+//! that leaves, a panic and a shutdown are all recorded.
+
+pub mod admit;
+pub mod attempt;
+pub mod authenticate;
+pub mod read;
+pub mod relay;
+pub mod reserve;
+pub mod route;
+pub mod settle;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use nova_limit::Permit;
+use nova_route::Plan;
+use nova_wire::{Dialect, Peek};
+
+use self::relay::Outgoing;
+use self::reserve::Receipt;
+use crate::error::GatewayError;
+use crate::snapshot::Snapshot;
+use crate::state::{RequestId, Worker};
+
+/// The context of one request, from its routing to its settlement.
+#[derive(Debug)]
+pub struct Call {
+    /// The request's id, as in its response headers and its usage record.
+    pub id: RequestId,
+    /// The client's dialect.
+    pub dialect: Dialect,
+    /// When the request's headers had been read.
+    pub started: Instant,
+    /// The configuration that this request lives under.
+    pub snapshot: Arc<Snapshot>,
+    /// The client's body.
+    pub body: Bytes,
+    /// What the gateway read of it.
+    pub peek: Peek,
+    /// Where to send it, in order.
+    pub plan: Plan,
+    /// The promise to settle.
+    pub receipt: Receipt,
+    /// The key's permit to be in flight.
+    _permit: Option<Permit>,
+}
+
+/// Answers one request of a model dialect.
+pub async fn answer(
+    worker: &Arc<Worker>,
+    dialect: Dialect,
+    request: Request<Incoming>,
+) -> Response<Outgoing> {
+    let started = Instant::now();
+    let id = worker.next_id();
+    let mut response = match stages(worker, dialect, request, &id, started).await {
+        Ok(response) => response,
+        Err(error) => {
+            worker.shared.metrics.refused(dialect, &error);
+            error.response(dialect, id.as_str()).map(Outgoing::whole)
+        }
+    };
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+        headers.insert("x-request-id", value.clone());
+        headers.insert("request-id", value);
+    }
+    response
+}
+
+async fn stages(
+    worker: &Arc<Worker>,
+    dialect: Dialect,
+    request: Request<Incoming>,
+    id: &RequestId,
+    started: Instant,
+) -> Result<Response<Outgoing>, GatewayError> {
+    let shared = &worker.shared;
+    let snapshot = shared.snapshot.load_full();
+    let (head, incoming) = request.into_parts();
+    let key = authenticate::authenticate(shared, &head.headers)?;
+    let permit = admit::admit(shared, &snapshot, &key)?;
+    let (body, peek) = read::read(dialect, &head.headers, incoming, &snapshot).await?;
+    let plan = route::route(worker, &snapshot, &key, &peek, started)?;
+    let receipt = reserve::reserve(shared, &snapshot, (id, dialect, started), key, (&peek, &plan));
+    let call =
+        Call { id: id.clone(), dialect, started, snapshot, body, peek, plan, receipt, _permit: permit };
+    if call.peek.stream { relay::stream(worker, call).await } else { relay::whole(worker, call).await }
+}

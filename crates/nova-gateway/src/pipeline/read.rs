@@ -1,0 +1,71 @@
+//! Stage 3: the body, and the few fields of it that the gateway acts on.
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
+use nova_wire::{Dialect, Peek};
+
+use crate::error::{Code, GatewayError};
+use crate::snapshot::Snapshot;
+
+/// Reads the whole body within the configured size and time, and peeks into it.
+///
+/// # Errors
+/// 413 as soon as the size is known to be too large, 408 where it does not arrive in time, 400 where it
+/// is not what the dialect asks for.
+pub async fn read(
+    dialect: Dialect,
+    headers: &HeaderMap,
+    body: Incoming,
+    snapshot: &Snapshot,
+) -> Result<(Bytes, Peek), GatewayError> {
+    if let Some(encoding) = headers.get(http::header::CONTENT_ENCODING)
+        && encoding != "identity"
+    {
+        let message =
+            format!("a body with `content-encoding: {}` is not accepted", encoding.to_str().unwrap_or("?"));
+        return Err(GatewayError::new(Code::BadRequest, message));
+    }
+    let limit = snapshot.limits.body_bytes;
+    let collected = tokio::time::timeout(snapshot.timeouts.body, collect(body, limit));
+    let bytes = collected
+        .await
+        .map_err(|_| GatewayError::new(Code::BodyTimeout, "the request's body did not arrive in time"))??;
+    let peek = Peek::read(dialect, &bytes)?;
+    Ok((bytes, peek))
+}
+
+/// The body in one piece: without a copy where it arrives in one frame, as small ones do.
+async fn collect(mut body: Incoming, limit: usize) -> Result<Bytes, GatewayError> {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > limit {
+        return Err(too_large(limit));
+    }
+    let mut first: Option<Bytes> = None;
+    let mut rest = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| GatewayError::new(Code::BadRequest, "the request's body broke off"))?;
+        let Ok(data) = frame.into_data() else { continue };
+        let held = first.as_ref().map_or(rest.len(), Bytes::len);
+        if held + data.len() > limit {
+            return Err(too_large(limit));
+        }
+        match first.take() {
+            None if rest.is_empty() => first = Some(data),
+            None => rest.extend_from_slice(&data),
+            Some(one) => {
+                rest.reserve(announced.max(one.len() + data.len()));
+                rest.extend_from_slice(&one);
+                rest.extend_from_slice(&data);
+            }
+        }
+    }
+    Ok(first.unwrap_or_else(|| rest.freeze()))
+}
+
+fn too_large(limit: usize) -> GatewayError {
+    let message =
+        format!("the body is larger than {limit} bytes\nhint: `limits.body_bytes` raises the limit");
+    GatewayError::new(Code::BodyTooLarge, message)
+}

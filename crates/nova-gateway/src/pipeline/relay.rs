@@ -1,0 +1,331 @@
+//! Stage 7: the answer on its way to the client.
+//!
+//! A stream is a body that the server polls: there is no task and no channel between the provider's
+//! socket and the client's. Dropping the body, which the server does when the client leaves, drops the
+//! upstream's body with it and so cancels the request there.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, header};
+use http_body::{Body, Frame, SizeHint};
+use nova_wire::{Dialect, Meter};
+use tokio::time::{Instant, Sleep};
+
+use crate::error::GatewayError;
+use crate::pipeline::Call;
+use crate::pipeline::attempt::{self, Answer, Answered, Live};
+use crate::pipeline::settle::Outcome;
+use crate::state::Worker;
+
+type Attempting = Pin<Box<dyn Future<Output = Result<Answered, GatewayError>> + Send>>;
+
+/// A body of ours.
+#[derive(Debug)]
+pub enum Outgoing {
+    /// All of it.
+    Whole(Option<Bytes>),
+    /// A stream with content.
+    Live(Box<Streaming>),
+    /// A stream that has only been kept alive so far.
+    Waiting(Box<Waiting>),
+    /// What the admin API's router made.
+    Router(axum::body::Body),
+}
+
+impl Outgoing {
+    /// A body that is all there.
+    pub fn whole(bytes: impl Into<Bytes>) -> Self {
+        Self::Whole(Some(bytes.into()))
+    }
+}
+
+/// Attempts under way while the client is kept waiting with a status that it already has.
+pub struct Waiting {
+    attempting: Attempting,
+    beat: Heartbeat,
+    dialect: Dialect,
+    request_id: String,
+}
+
+impl std::fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Waiting").field("request_id", &self.request_id).finish_non_exhaustive()
+    }
+}
+
+/// A stream under way.
+#[derive(Debug)]
+pub struct Streaming {
+    call: Call,
+    live: Live,
+    /// How much of `live.ready` the client has.
+    sent: usize,
+    beat: Heartbeat,
+}
+
+/// Says when a silent stream wants a sign of life. The timer is moved only when it fires.
+#[derive(Debug)]
+struct Heartbeat {
+    every: Duration,
+    last: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Heartbeat {
+    fn new(every: Duration) -> Self {
+        Self { every, last: Instant::now(), timer: Box::pin(tokio::time::sleep(every)) }
+    }
+
+    /// Ready once nothing was sent for the whole period.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.timer.as_mut().poll(cx).is_ready() {
+            let (now, due) = (Instant::now(), self.last + self.every);
+            if now >= due {
+                self.last = now;
+                self.timer.as_mut().reset(now + self.every);
+                return Poll::Ready(());
+            }
+            self.timer.as_mut().reset(due);
+        }
+        Poll::Pending
+    }
+}
+
+/// Answers a request for a whole answer.
+///
+/// # Errors
+/// Where no attempt answered.
+pub async fn whole(worker: &Arc<Worker>, call: Call) -> Result<Response<Outgoing>, GatewayError> {
+    let answered = attempt::attempt(worker, call).await?;
+    Ok(respond(answered, Duration::MAX))
+}
+
+/// Answers a request for a stream: with its first content, or, while the attempts take their time,
+/// with signs of life in an answer that has begun.
+///
+/// # Errors
+/// Where no attempt answered before the client had to be told anything.
+pub async fn stream(worker: &Arc<Worker>, call: Call) -> Result<Response<Outgoing>, GatewayError> {
+    let every = silence(&call);
+    let (dialect, request_id) = (call.dialect, call.id.as_str().to_owned());
+    let worker = Arc::clone(worker);
+    let mut attempting: Attempting = Box::pin(async move { attempt::attempt(&worker, call).await });
+    if let Ok(answered) = tokio::time::timeout(every, &mut attempting).await {
+        return Ok(respond(answered?, every));
+    }
+    let waiting = Waiting { attempting, beat: Heartbeat::new(every), dialect, request_id };
+    let mut response = Response::new(Outgoing::Waiting(Box::new(waiting)));
+    stream_headers(response.headers_mut());
+    Ok(response)
+}
+
+/// How long a stream may be silent. Without `streaming_beta` chat streams carry no comments.
+fn silence(call: &Call) -> Duration {
+    const NEVER: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+    let comments = call.dialect != Dialect::Messages;
+    if comments && !call.snapshot.keep_alive { NEVER } else { call.snapshot.timeouts.keep_alive }
+}
+
+/// The response of a call that was answered.
+fn respond(answered: Answered, beat: Duration) -> Response<Outgoing> {
+    let Answered { mut call, dropped, answer } = answered;
+    let mut headers = HeaderMap::with_capacity(12);
+    describe(&call, &dropped, &mut headers);
+    let body = match answer {
+        Answer::Whole { body, meter } => {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            call.receipt.settle(Outcome::Done, &meter);
+            Outgoing::whole(body)
+        }
+        Answer::Live(live) => {
+            stream_headers(&mut headers);
+            Outgoing::Live(Box::new(Streaming::new(call, live, beat)))
+        }
+    };
+    let mut response = Response::new(body);
+    *response.headers_mut() = headers;
+    response
+}
+
+fn stream_headers(headers: &mut HeaderMap) {
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Proxies in front of us would otherwise collect the stream before they pass it on.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+}
+
+/// Who answered, after how many tries, and where the time went.
+fn describe(call: &Call, dropped: &[String], headers: &mut HeaderMap) {
+    if let Some(deployment) = call.receipt.answered_by.and_then(|id| call.snapshot.deployment(id)) {
+        headers.insert("x-novastack-model", deployment.model_header.clone());
+        headers.insert("x-novastack-provider", deployment.provider_header.clone());
+    }
+    headers.insert("x-novastack-attempts", HeaderValue::from(call.receipt.attempts.len() + 1));
+    if !dropped.is_empty()
+        && let Ok(value) = HeaderValue::from_str(&dropped.join(", "))
+    {
+        headers.insert("x-novastack-dropped", value);
+        call.receipt.shared.metrics.dropped(dropped);
+    }
+    let total = u64::try_from(call.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let upstream = call.receipt.upstream_us.min(total);
+    let own = total - upstream;
+    // Server-Timing (W3C) counts in milliseconds.
+    let timing = format!(
+        "gateway;dur={}.{:03}, upstream;dur={}.{:03}",
+        own / 1000,
+        own % 1000,
+        upstream / 1000,
+        upstream % 1000
+    );
+    if let Ok(value) = HeaderValue::from_str(&timing) {
+        headers.insert("server-timing", value);
+    }
+}
+
+impl Streaming {
+    fn new(mut call: Call, live: Live, beat: Duration) -> Self {
+        call.receipt.first_content = Some(std::time::Instant::now());
+        Self { call, live, sent: 0, beat: Heartbeat::new(beat) }
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            if let Some(chunk) = self.live.ready.get_mut(self.sent) {
+                self.sent += 1;
+                self.beat.last = Instant::now();
+                return Poll::Ready(Some(std::mem::take(chunk)));
+            }
+            self.live.ready.clear();
+            self.sent = 0;
+            if self.live.ended {
+                self.call.receipt.settle(Outcome::Done, self.live.relay.meter());
+                return Poll::Ready(None);
+            }
+            match self.live.upstream.poll_frame(cx) {
+                Poll::Ready(Some(Ok(bytes))) => {
+                    self.live.relay.push(&bytes, &mut self.live.ready);
+                    self.end_on_error();
+                }
+                Poll::Ready(None) => {
+                    self.live.ended = true;
+                    self.live.relay.finish(&mut self.live.ready);
+                    self.end_on_error();
+                }
+                Poll::Ready(Some(Err(failure))) => {
+                    let deployment =
+                        self.call.receipt.answered_by.and_then(|id| self.call.snapshot.deployment(id));
+                    let provider = deployment.map_or("the provider", |deployment| &deployment.provider);
+                    let who = crate::error::Upstream { provider, model: &self.call.peek.model };
+                    let error = GatewayError::from_failure(self.call.dialect, who, &failure);
+                    self.break_off(&error);
+                }
+                Poll::Pending => {
+                    return match self.beat.poll(cx) {
+                        Poll::Ready(()) => Poll::Ready(Some(self.live.relay.keep_alive())),
+                        Poll::Pending => Poll::Pending,
+                    };
+                }
+            }
+        }
+    }
+
+    fn end_on_error(&mut self) {
+        if let Some(error) = self.live.relay.error() {
+            let error = attempt::explain_late(&self.call, error);
+            self.break_off(&error);
+        }
+    }
+
+    /// Ends the client's stream with the error event of its dialect, never with a clean end.
+    fn break_off(&mut self, error: &GatewayError) {
+        self.live.ended = true;
+        self.live.relay.fail(&error.view(self.call.id.as_str()), &mut self.live.ready);
+        self.call.receipt.settle(Outcome::Broken(error), self.live.relay.meter());
+    }
+}
+
+impl Drop for Streaming {
+    /// The client left in the middle: what it got is what is counted.
+    fn drop(&mut self) {
+        self.call.receipt.settle(Outcome::ClientGone, self.live.relay.meter());
+    }
+}
+
+impl Waiting {
+    /// The attempts' answer, or a sign of life; then the body that goes on with it.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Outgoing, Bytes>> {
+        match self.attempting.as_mut().poll(cx) {
+            Poll::Ready(Ok(Answered { call, answer: Answer::Live(live), .. })) => {
+                let streaming = Streaming::new(call, live, self.beat.every);
+                Poll::Ready(Ok(Outgoing::Live(Box::new(streaming))))
+            }
+            // A call for a stream is answered with one; anything else is a fault of ours.
+            Poll::Ready(Ok(Answered { mut call, .. })) => {
+                let error = GatewayError::new(
+                    crate::error::Code::Internal,
+                    "a stream was answered with a whole body",
+                );
+                call.receipt.settle(Outcome::Failed(&error), &Meter::default());
+                Poll::Ready(Ok(self.error_event(&error)))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Ok(self.error_event(&error))),
+            Poll::Pending => match self.beat.poll(cx) {
+                Poll::Ready(()) => Poll::Ready(Err(nova_wire::translate::keep_alive(self.dialect))),
+                Poll::Pending => Poll::Pending,
+            },
+        }
+    }
+
+    fn error_event(&self, error: &GatewayError) -> Outgoing {
+        Outgoing::whole(nova_wire::error::event(self.dialect, &error.view(&self.request_id)))
+    }
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        loop {
+            let frame = match &mut *self {
+                Self::Whole(bytes) => Poll::Ready(bytes.take().filter(|bytes| !bytes.is_empty())),
+                Self::Live(streaming) => streaming.poll_next(cx),
+                Self::Router(body) => return Pin::new(body).poll_frame(cx),
+                Self::Waiting(waiting) => match waiting.poll_next(cx) {
+                    Poll::Ready(Ok(next)) => {
+                        *self = next;
+                        continue;
+                    }
+                    Poll::Ready(Err(alive)) => Poll::Ready(Some(alive)),
+                    Poll::Pending => Poll::Pending,
+                },
+            };
+            return frame.map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))));
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
+            Self::Router(body) => body.is_end_stream(),
+            Self::Live(_) | Self::Waiting(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Router(body) => body.size_hint(),
+            Self::Live(_) | Self::Waiting(_) => SizeHint::default(),
+        }
+    }
+}

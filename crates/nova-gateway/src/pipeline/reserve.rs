@@ -1,0 +1,107 @@
+//! Stage 5: what the request may cost, promised before anything is spent.
+//!
+//! The receipt is the one place that knows how a request went. It is settled exactly once: by the stage
+//! that ends the request, or by its `Drop` when nobody got that far.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use nova_catalog::NanoUsd;
+use nova_ledger::{AttemptRecord, Key};
+use nova_route::{DeploymentId, Plan};
+use nova_wire::{Dialect, Meter, Peek};
+
+use crate::pipeline::settle::{self, Outcome};
+use crate::snapshot::Snapshot;
+use crate::state::{RequestId, Shared};
+
+/// The tokens that an answer is assumed to have at most where neither client nor catalogue says.
+const ASSUMED_OUTPUT: u64 = 4096;
+
+/// A promise to settle, and all that the settlement needs.
+#[derive(Debug)]
+pub struct Receipt {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) id: RequestId,
+    pub(crate) dialect: Dialect,
+    pub(crate) key: Arc<Key>,
+    pub(crate) model: Arc<str>,
+    pub(crate) stream: bool,
+    pub(crate) prompt_estimate: u64,
+    pub(crate) started: Instant,
+    pub(crate) started_ms: i64,
+    /// The most that the request can cost over the whole plan.
+    pub(crate) upper_bound: NanoUsd,
+    /// Every try so far.
+    pub(crate) attempts: Vec<AttemptRecord>,
+    /// The deployment whose answer the client gets.
+    pub(crate) answered_by: Option<DeploymentId>,
+    /// When the first content went to the client.
+    pub(crate) first_content: Option<Instant>,
+    /// Time spent waiting for providers and pauses between tries.
+    pub(crate) upstream_us: u64,
+    settled: bool,
+}
+
+/// Opens a receipt over the dearest attempt of the plan.
+pub fn reserve(
+    shared: &Arc<Shared>,
+    snapshot: &Arc<Snapshot>,
+    (id, dialect, started): (&RequestId, Dialect, Instant),
+    key: Arc<Key>,
+    (peek, plan): (&Peek, &Plan),
+) -> Receipt {
+    let upper_bound = upper_bound(snapshot, peek, plan);
+    shared.metrics.open_receipts.fetch_add(1, Ordering::Relaxed);
+    shared.metrics.reserved.fetch_add(upper_bound.nanos(), Ordering::Relaxed);
+    Receipt {
+        shared: Arc::clone(shared),
+        snapshot: Arc::clone(snapshot),
+        id: id.clone(),
+        dialect,
+        key,
+        model: Arc::from(peek.model.as_str()),
+        stream: peek.stream,
+        prompt_estimate: peek.prompt_estimate,
+        started,
+        started_ms: shared.now_ms(),
+        upper_bound,
+        attempts: Vec::new(),
+        answered_by: None,
+        first_content: None,
+        upstream_us: 0,
+        settled: false,
+    }
+}
+
+fn upper_bound(snapshot: &Snapshot, peek: &Peek, plan: &Plan) -> NanoUsd {
+    plan.attempts
+        .iter()
+        .filter_map(|attempt| snapshot.deployment(attempt.deployment))
+        .filter_map(|deployment| {
+            let output = peek.max_tokens.or(deployment.max_output).unwrap_or(ASSUMED_OUTPUT);
+            deployment.price.as_ref().map(|price| price.upper_bound(peek.prompt_estimate, output))
+        })
+        .max()
+        .unwrap_or(NanoUsd::ZERO)
+}
+
+impl Receipt {
+    /// Settles: the usage record, the metrics, the log line. Later calls do nothing.
+    pub fn settle(&mut self, outcome: Outcome<'_>, meter: &Meter) {
+        if !std::mem::replace(&mut self.settled, true) {
+            self.shared.metrics.open_receipts.fetch_sub(1, Ordering::Relaxed);
+            self.shared.metrics.reserved.fetch_sub(self.upper_bound.nanos(), Ordering::Relaxed);
+            settle::settle(self, outcome, meter);
+        }
+    }
+}
+
+impl Drop for Receipt {
+    /// Nobody settled: the client left before the answer began, or a panic unwound.
+    fn drop(&mut self) {
+        self.settle(Outcome::ClientGone, &Meter::default());
+    }
+}

@@ -1,0 +1,133 @@
+//! Stage 8: what happened, for the usage record, the metrics and the log.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use nova_catalog::NanoUsd;
+use nova_ledger::{Outcome as Recorded, UsageRecord};
+use nova_wire::{Meter, Usage};
+
+use crate::error::{Code, GatewayError};
+use crate::pipeline::reserve::Receipt;
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug)]
+pub enum Outcome<'a> {
+    /// The client has the whole answer.
+    Done,
+    /// No attempt answered.
+    Failed(&'a GatewayError),
+    /// The answer broke off after its first content.
+    Broken(&'a GatewayError),
+    /// The client left first.
+    ClientGone,
+}
+
+impl Outcome<'_> {
+    const fn recorded(&self) -> Recorded {
+        match self {
+            Self::Done => Recorded::Ok,
+            Self::Failed(GatewayError { code: Code::Internal, .. }) => Recorded::GatewayError,
+            Self::Failed(_) => Recorded::UpstreamError,
+            Self::Broken(_) => Recorded::Cut,
+            Self::ClientGone => Recorded::ClientGone,
+        }
+    }
+
+    const fn error(&self) -> Option<&GatewayError> {
+        match self {
+            Self::Failed(error) | Self::Broken(error) => Some(error),
+            Self::Done | Self::ClientGone => None,
+        }
+    }
+}
+
+/// Bytes of text that make a token where nobody counted: the estimate that the peek uses, too.
+const BYTES_PER_TOKEN: u64 = 4;
+
+/// Writes the record, counts, and logs one line.
+pub fn settle(receipt: &mut Receipt, outcome: Outcome<'_>, meter: &Meter) {
+    let (usage, estimated) = tokens(receipt, meter);
+    let deployment = receipt.answered_by.and_then(|id| receipt.snapshot.deployment(id));
+    let price = deployment.and_then(|deployment| deployment.price.as_ref());
+    // An answer without any output is free for whoever asked; see docs/guides/usage.md.
+    let billable = meter.content_started && usage.output > 0;
+    let cost = match price {
+        Some(price) if billable => price.cost(&usage, receipt.started_ms),
+        _ => NanoUsd::ZERO,
+    };
+    let total_us = micros(receipt.started);
+    let status = match &outcome {
+        Outcome::Done | Outcome::Broken(_) => 200,
+        Outcome::Failed(error) => error.code.row().status,
+        // What nginx writes for a client that closed its request.
+        Outcome::ClientGone => 499,
+    };
+    let error = outcome.error();
+    let record = Box::new(UsageRecord {
+        key_id: Some(receipt.key.id),
+        model_answered: deployment.map(|deployment| Arc::clone(&deployment.model)),
+        provider: deployment.map(|deployment| Arc::clone(&deployment.provider)),
+        deployment: deployment.map(|deployment| Arc::clone(&deployment.name)),
+        attempts: std::mem::take(&mut receipt.attempts),
+        outcome: outcome.recorded(),
+        status,
+        stream: receipt.stream,
+        usage,
+        estimated,
+        cost,
+        total_us,
+        first_token_us: receipt
+            .first_content
+            .map(|at| duration_us(at.saturating_duration_since(receipt.started))),
+        overhead_us: total_us.saturating_sub(receipt.upstream_us),
+        error_code: error.map(|error| error.code.row().word.into()),
+        ..UsageRecord::new(
+            receipt.id.as_str(),
+            receipt.started_ms,
+            receipt.dialect,
+            Arc::clone(&receipt.model),
+        )
+    });
+    let unpriced = deployment.is_some() && price.is_none();
+    receipt.shared.metrics.settled(&record, meter.bad_events, unpriced);
+    log(&record, error);
+    receipt.shared.usage.submit(record);
+}
+
+/// The tokens as the provider counted them, else an estimate from what was passed on.
+fn tokens(receipt: &Receipt, meter: &Meter) -> (Usage, bool) {
+    match meter.usage {
+        Some(usage) => (usage, false),
+        None if !meter.content_started => (Usage::default(), false),
+        None => {
+            let output = meter.output_bytes.div_ceil(BYTES_PER_TOKEN);
+            (Usage { input: receipt.prompt_estimate, output, ..Usage::default() }, true)
+        }
+    }
+}
+
+fn log(record: &UsageRecord, error: Option<&GatewayError>) {
+    let deployment = record.deployment.as_deref().unwrap_or("-");
+    let status = record.status;
+    match error {
+        None => tracing::info!(
+            request = %record.request_id, model = %record.model_asked, deployment, status,
+            outcome = record.outcome.as_str(), total_us = record.total_us,
+            input = record.usage.prompt(), output = record.usage.output, cost = %record.cost, "answered"
+        ),
+        Some(error) => tracing::warn!(
+            request = %record.request_id, model = %record.model_asked, deployment, status,
+            outcome = record.outcome.as_str(), code = error.code.row().word, total_us = record.total_us,
+            %error, "failed"
+        ),
+    }
+}
+
+fn micros(since: Instant) -> u64 {
+    duration_us(since.elapsed())
+}
+
+fn duration_us(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,125 @@
+//! The configuration in the form that requests read: everything resolved, nothing parsed later.
+//!
+//! A snapshot never changes. A reload builds the next one, which takes over the breakers of the
+//! deployments that both have, so that a reload forgets no failure.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use http::HeaderValue;
+use nova_limit::Breaker;
+use nova_route::{DeploymentId, Table};
+use nova_wire::Dialect;
+use serde_json::Value;
+
+use crate::config::{self, Limits, Mount, Retry, Timeouts};
+
+mod build;
+
+pub use build::BuildError;
+
+/// The configuration in force.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Where it came from: a file's path, or `defaults`.
+    pub source: String,
+    /// When it was loaded, in Unix milliseconds.
+    pub loaded_ms: i64,
+    /// Models, names, fallbacks.
+    pub table: Table,
+    /// Every deployment, in the places that [`DeploymentId`] names.
+    pub deployments: Vec<Deployment>,
+    /// What `GET /v1/models` lists: the models that have a deployment.
+    pub models: Vec<ListedModel>,
+    /// Models of the catalogue that have none, with what would change that.
+    unconfigured: Vec<(Vec<String>, String)>,
+    /// Bounds.
+    pub limits: Limits,
+    /// Times that are not a deployment's own.
+    pub timeouts: Timeouts,
+    /// How often to try again.
+    pub retry: Retry,
+    /// Whether streams are kept alive with comments, which the oldest clients do not understand.
+    pub keep_alive: bool,
+}
+
+/// A deployment of the configuration, and what lives beside it.
+#[derive(Debug)]
+pub struct Deployment {
+    configured: config::Deployment,
+    /// Whether it rests.
+    pub breaker: Arc<Breaker>,
+    /// The model's id as a header.
+    pub model_header: HeaderValue,
+    /// The provider's id as a header.
+    pub provider_header: HeaderValue,
+}
+
+/// What the configuration says of a deployment is what it is.
+impl Deref for Deployment {
+    type Target = config::Deployment;
+
+    fn deref(&self) -> &config::Deployment {
+        &self.configured
+    }
+}
+
+/// A model as `GET /v1/models` shows it.
+#[derive(Clone, Debug)]
+pub struct ListedModel {
+    /// Its id.
+    pub id: String,
+    /// The name that people know.
+    pub name: String,
+    /// Further names.
+    pub aliases: Vec<String>,
+    /// Its context in tokens.
+    pub context: Option<u64>,
+    /// The most tokens of an answer.
+    pub max_output: Option<u64>,
+    /// Whether it reads images.
+    pub images: bool,
+    /// Who serves it.
+    pub providers: Vec<String>,
+    /// When its catalogue row was checked, in Unix seconds; 0 where nobody said.
+    pub created: i64,
+    /// The same as a date (RFC 3339).
+    pub created_at: String,
+    /// Prices of the first deployment in US dollars per token, as strings (OpenRouter's shape).
+    pub pricing: Value,
+}
+
+impl Snapshot {
+    /// A deployment by its place.
+    pub fn deployment(&self, id: DeploymentId) -> Option<&Deployment> {
+        self.deployments.get(id.index())
+    }
+
+    /// A listed model by any of its names.
+    pub fn listed(&self, name: &str) -> Option<&ListedModel> {
+        let id = self.table.find(name).and_then(|index| self.table.name(index))?;
+        self.models.iter().find(|model| model.id == id)
+    }
+
+    /// What would make a known model available: which variable to set.
+    pub fn credential_hint(&self, name: &str) -> Option<&str> {
+        let called = |names: &[String]| names.iter().any(|known| known.eq_ignore_ascii_case(name));
+        self.unconfigured.iter().find(|(names, _)| called(names)).map(|(_, hint)| hint.as_str())
+    }
+}
+
+impl Deployment {
+    /// The mount for a client: its own dialect where the provider speaks it, because forwarding loses
+    /// less than translating; else the preferred one.
+    pub fn mount_for(&self, client: Dialect) -> &Mount {
+        self.mounts.iter().find(|mount| mount.dialect == client).unwrap_or(&self.mounts[0])
+    }
+}
+
+impl ListedModel {
+    /// Whether this is one of its names.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.id.eq_ignore_ascii_case(name)
+            || self.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(name))
+    }
+}

@@ -1,0 +1,166 @@
+//! From a checked configuration to a snapshot.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use http::HeaderValue;
+use nova_catalog::{Model, Price};
+use nova_limit::Breaker;
+use nova_route::TableError;
+use serde_json::{Value, json};
+
+use super::{Deployment, ListedModel, Snapshot};
+use crate::config::{self, Config};
+
+/// Failures in a row after which a deployment rests.
+const BREAKER_THRESHOLD: u8 = 5;
+
+/// Why there is no snapshot of a configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// Names do not fit together.
+    #[error("the configuration's names do not fit together: {0}")]
+    Table(#[from] TableError),
+    /// A name cannot stand in a response header.
+    #[error("`{0}` cannot stand in a header\nhint: ids consist of letters, digits, `-`, `.`, `_` and `/`")]
+    Name(String),
+}
+
+impl Snapshot {
+    /// The snapshot of a configuration, with the breakers of the one before it.
+    ///
+    /// # Errors
+    /// Where names clash or cannot be shown to clients.
+    pub fn build(config: &Config, before: Option<&Self>) -> Result<Self, BuildError> {
+        let breakers: HashMap<&str, &Arc<Breaker>> = before
+            .into_iter()
+            .flat_map(|before| &before.deployments)
+            .map(|deployment| (&*deployment.name, &deployment.breaker))
+            .collect();
+        let deployments = config
+            .deployments
+            .iter()
+            .map(|configured| deployment(configured, breakers.get(&*configured.name).copied()))
+            .collect::<Result<Vec<_>, _>>()?;
+        let served: Vec<&Model> = config.served_models().collect();
+        let models = served.iter().map(|model| listed(model, config)).collect();
+        let is_served = |model: &Model| served.iter().any(|one| one.id == model.id);
+        let unconfigured = config
+            .catalog
+            .models()
+            .filter(|model| !is_served(model))
+            .map(|model| (model.names().map(str::to_owned).collect(), hint(model, config)))
+            .collect();
+        Ok(Self {
+            source: config.source.clone(),
+            loaded_ms: now_ms(),
+            table: config.table()?,
+            deployments,
+            models,
+            unconfigured,
+            limits: config.limits.clone(),
+            timeouts: config.timeouts.clone(),
+            retry: config.retry,
+            keep_alive: config.streaming_beta,
+        })
+    }
+}
+
+fn deployment(
+    configured: &config::Deployment,
+    breaker: Option<&Arc<Breaker>>,
+) -> Result<Deployment, BuildError> {
+    let header = |name: &str| HeaderValue::from_str(name).map_err(|_| BuildError::Name(name.to_owned()));
+    Ok(Deployment {
+        breaker: breaker.map_or_else(|| Arc::new(Breaker::new(BREAKER_THRESHOLD)), Arc::clone),
+        model_header: header(&configured.model)?,
+        provider_header: header(&configured.provider)?,
+        configured: configured.clone(),
+    })
+}
+
+fn listed(model: &Model, config: &Config) -> ListedModel {
+    let deployments = || config.deployments.iter().filter(|deployment| *deployment.model == *model.id);
+    let mut providers: Vec<String> =
+        deployments().map(|deployment| deployment.provider.to_string()).collect();
+    providers.dedup();
+    let price = deployments().next().and_then(|deployment| deployment.price.as_ref());
+    let created = model.checked.map_or(0, |date| date.start_ms() / 1000);
+    ListedModel {
+        id: model.id.clone(),
+        name: model.name.clone(),
+        aliases: model.aliases.clone(),
+        context: model.context,
+        max_output: model.max_output,
+        images: model.capabilities.images,
+        providers,
+        created,
+        created_at: model
+            .checked
+            .map_or_else(|| "1970-01-01T00:00:00Z".to_owned(), |date| format!("{date}T00:00:00Z")),
+        pricing: price.map_or(Value::Null, pricing),
+    }
+}
+
+/// US dollars per token, as decimal strings: prices are per million tokens, so six places more.
+fn pricing(price: &Price) -> Value {
+    let rates = price.rates_for(0);
+    let per_token = |rate: nova_catalog::PerMillion| {
+        let nanos = rate.price().nanos();
+        let digits = format!("{:016}", nanos.max(0));
+        let (whole, fraction) = digits.split_at(digits.len() - 15);
+        let fraction = fraction.trim_end_matches('0');
+        if fraction.is_empty() { whole.to_owned() } else { format!("{whole}.{fraction}") }
+    };
+    json!({
+        "prompt": per_token(rates.input),
+        "completion": per_token(rates.output),
+        "input_cache_read": rates.cache_read.map(per_token),
+        "input_cache_write": rates.cache_write.map(per_token),
+    })
+}
+
+/// What would make a model of the catalogue available.
+fn hint(model: &Model, config: &Config) -> String {
+    let providers = model.offers.iter().filter_map(|offer| config.catalog.provider(&offer.provider));
+    let variables: Vec<String> = providers
+        .filter_map(|provider| provider.credential_env.first())
+        .map(|name| format!("`{name}`"))
+        .collect();
+    match variables.as_slice() {
+        [] if model.offers.iter().any(|offer| offer.provider == config::LOCAL_PROVIDER) => {
+            "the local engine is not running; `novastack engine pull` puts its model in place".to_owned()
+        }
+        [] => "give it a deployment in the configuration".to_owned(),
+        [one] => format!("set {one} in the gateway's environment, or name a credential in the configuration"),
+        several => format!("set one of {} in the gateway's environment", several.join(", ")),
+    }
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prices_are_shown_per_token_without_a_float() {
+        let check = |dollars_per_million: &str, shown: &str| {
+            let yaml = format!(
+                "providers: {{ p: {{ like: vllm, base_url: 'http://127.0.0.1:1/v1' }} }}\nmodels: {{ m: {{ offers: [{{ provider: p, price: {{ input: '{dollars_per_million}', output: 1 }} }}] }} }}\n"
+            );
+            let config = Config::parse("test.yaml", &yaml, &config::Env::of([]))
+                .unwrap_or_else(|error| panic!("{error}"));
+            let snapshot = Snapshot::build(&config, None).unwrap();
+            assert_eq!(snapshot.listed("m").unwrap().pricing["prompt"], shown);
+        };
+        check("1.32", "0.00000132");
+        check("10", "0.00001");
+        check("0.0001", "0.0000000001");
+        check("1000000", "1");
+    }
+}

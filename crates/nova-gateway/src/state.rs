@@ -1,0 +1,190 @@
+//! What lives as long as the process: the parts that every worker shares, and those of one worker.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+use nova_ledger::{Key, KeyId, Ledger, UsageWriter};
+use nova_limit::{Bucket, Gate};
+use uuid::Uuid;
+
+use crate::config::Limits;
+use crate::snapshot::Snapshot;
+use crate::telemetry::Metrics;
+
+/// What every worker shares.
+#[derive(Debug)]
+pub struct Shared {
+    /// The configuration in force. A request reads it once.
+    pub snapshot: ArcSwap<Snapshot>,
+    /// The store, and the keys as last read from it.
+    pub ledger: Ledger,
+    /// Where usage records go.
+    pub usage: UsageWriter,
+    /// The limits of each key that has any.
+    pub key_limits: KeyLimits,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Where work runs that is no request: the store, reloads.
+    pub background: tokio::runtime::Handle,
+    /// The last reload's error, for `/admin/status` and `/readyz`.
+    pub reload_error: ArcSwap<Option<String>>,
+    pub(crate) stopping: AtomicBool,
+    epoch: Instant,
+}
+
+impl Shared {
+    /// The shared parts around a store and a first configuration.
+    pub fn new(
+        snapshot: Snapshot,
+        (ledger, usage): (Ledger, UsageWriter),
+        background: tokio::runtime::Handle,
+    ) -> Self {
+        Self {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            ledger,
+            usage,
+            key_limits: KeyLimits::default(),
+            metrics: Metrics::new(),
+            background,
+            reload_error: ArcSwap::from_pointee(None),
+            stopping: AtomicBool::new(false),
+            epoch: Instant::now(),
+        }
+    }
+
+    /// Unix time in milliseconds.
+    pub fn now_ms(&self) -> i64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// A monotonic clock in nanoseconds, for limits and breakers.
+    pub fn now_ns(&self) -> u64 {
+        self.ns_at(Instant::now())
+    }
+
+    /// A moment on the clock of [`Self::now_ns`].
+    pub fn ns_at(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Whether new requests are turned away.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+}
+
+/// The limits of keys, made when a key is first used and kept while its bounds stay the same.
+#[derive(Debug, Default)]
+pub struct KeyLimits {
+    by_key: RwLock<HashMap<KeyId, Arc<KeyLimit>>>,
+}
+
+/// The limits of one key.
+#[derive(Debug)]
+pub struct KeyLimit {
+    bounds: (Option<u32>, Option<u32>),
+    /// Requests per minute.
+    pub rate: Option<Bucket>,
+    /// Requests in flight.
+    pub in_flight: Option<Arc<Gate>>,
+}
+
+/// Keys whose limits are kept; beyond it the map begins anew, which forgives a minute at most.
+const MAX_KEYS: usize = 100_000;
+
+impl KeyLimits {
+    /// The limits of a key: its own, else the configured ones; `None` where there are none.
+    pub fn of(&self, key: &Key, defaults: &Limits) -> Option<Arc<KeyLimit>> {
+        let bounds = (
+            key.limits.requests_per_minute.or(defaults.requests_per_minute),
+            key.limits.max_in_flight.or(defaults.max_in_flight),
+        );
+        if bounds == (None, None) {
+            return None;
+        }
+        let read = self.by_key.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(limit) = read.get(&key.id)
+            && limit.bounds == bounds
+        {
+            return Some(Arc::clone(limit));
+        }
+        drop(read);
+        let limit = Arc::new(KeyLimit {
+            bounds,
+            rate: bounds.0.map(|per_minute| Bucket::per_minute(u64::from(per_minute))),
+            in_flight: bounds.1.map(|bound| Arc::new(Gate::new(bound))),
+        });
+        let mut write = self.by_key.write().unwrap_or_else(PoisonError::into_inner);
+        if write.len() >= MAX_KEYS {
+            write.clear();
+        }
+        // Two requests may get here at once; both must then count against the same limit.
+        let entry = write.entry(key.id).or_insert_with(|| Arc::clone(&limit));
+        if entry.bounds != bounds {
+            *entry = limit;
+        }
+        Some(Arc::clone(entry))
+    }
+}
+
+/// What belongs to one worker thread.
+pub struct Worker {
+    /// What it shares.
+    pub shared: Arc<Shared>,
+    /// Its connections to providers, which stay on its thread.
+    pub client: nova_upstream::Client,
+    random: AtomicU64,
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").finish_non_exhaustive()
+    }
+}
+
+impl Worker {
+    /// A worker around its own connections. `seed` differs from worker to worker.
+    pub fn new(shared: Arc<Shared>, client: nova_upstream::Client, seed: u64) -> Self {
+        Self { shared, client, random: AtomicU64::new(seed) }
+    }
+
+    /// The next number of this worker's sequence (SplitMix64): spreads load and jitter, keeps no secret.
+    pub fn next_seed(&self) -> u64 {
+        let mut z = self.random.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A new request id: a UUID of version 7, so that records sort by time.
+    pub fn next_id(&self) -> RequestId {
+        let millis = u64::try_from(self.shared.now_ms()).unwrap_or_default();
+        let mut random = [0; 10];
+        random[..8].copy_from_slice(&self.next_seed().to_le_bytes());
+        random[8..].copy_from_slice(&self.next_seed().to_le_bytes()[..2]);
+        let id = uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid();
+        RequestId::new(id)
+    }
+}
+
+/// The id of a request: 32 hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestId([u8; 32]);
+
+impl RequestId {
+    fn new(id: Uuid) -> Self {
+        let mut text = [0; 32];
+        id.simple().encode_lower(&mut text);
+        Self(text)
+    }
+
+    /// The digits.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}

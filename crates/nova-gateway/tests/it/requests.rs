@@ -1,0 +1,125 @@
+//! What clients do wrong, and what they are told.
+
+use nova_testkit::ScriptedUpstream;
+use serde_json::json;
+
+use crate::harness::{TestGateway, hello, provider};
+
+async fn gateway() -> (TestGateway, ScriptedUpstream) {
+    let upstream = ScriptedUpstream::start([]).await;
+    (TestGateway::start(&provider(&upstream.url(), "chat")).await, upstream)
+}
+
+#[tokio::test]
+async fn bad_bodies_are_told_the_place_in_the_callers_dialect_and_reach_nobody() {
+    let (gateway, upstream) = gateway().await;
+    let check = async |path: &str, body: &str, place: &str| {
+        let reply = gateway.post(path, body).await;
+        let body = body.get(..80).unwrap_or(body);
+        assert_eq!(reply.status, 400, "{body}: {}", reply.text());
+        let error = &reply.json()["error"];
+        assert!(error["message"].as_str().unwrap().contains(place), "{body}: {error}");
+        assert_eq!(error["type"], "invalid_request_error");
+        assert_eq!(
+            reply.json()["type"] == json!("error"),
+            path.ends_with("messages"),
+            "the dialect is the path's"
+        );
+    };
+    for path in ["/v1/chat/completions", "/v1/messages"] {
+        check(path, "", "JSON").await;
+        check(path, "{", "JSON").await;
+        check(path, "[]", "object").await;
+        check(path, r#"{"messages":[{"role":"user","content":"Hi"}]}"#, "model").await;
+        check(path, r#"{"model":7,"messages":[{"role":"user","content":"Hi"}]}"#, "model").await;
+        check(path, r#"{"model":"test-model"}"#, "messages").await;
+        check(path, r#"{"model":"test-model","messages":[]}"#, "messages").await;
+        check(path, r#"{"model":"test-model","messages":{}}"#, "messages").await;
+        check(
+            path,
+            r#"{"model":"test-model","messages":[{"role":"user","content":"Hi"}],"stream":"yes"}"#,
+            "stream",
+        )
+        .await;
+        check(
+            path,
+            r#"{"model":"test-model","model":"other","messages":[{"role":"user","content":"Hi"}]}"#,
+            "model",
+        )
+        .await;
+        check(
+            path,
+            &format!(
+                r#"{{"model":"test-model","messages":[{{"role":"user","content":"Hi"}}],"x":{}1{}}}"#,
+                "[".repeat(10_000),
+                "]".repeat(10_000)
+            ),
+            "deep",
+        )
+        .await;
+    }
+    assert!(upstream.requests().is_empty(), "nothing was sent");
+}
+
+#[tokio::test]
+async fn an_unknown_model_is_told_the_nearest_names() {
+    let (gateway, _upstream) = gateway().await;
+    let reply = gateway.post("/v1/chat/completions", hello().replace("test-model", "tset-model")).await;
+    assert_eq!(reply.status, 404);
+    assert_eq!(reply.json()["error"]["code"], "model_not_found");
+    assert!(reply.json()["error"]["message"].as_str().unwrap().contains("`test-model`"), "{}", reply.text());
+}
+
+#[tokio::test]
+async fn a_known_model_without_a_credential_is_told_which_variable_to_set() {
+    let (gateway, _upstream) = gateway().await;
+    let reply = gateway.post("/v1/messages", hello().replace("test-model", "claude-opus-4-7")).await;
+    assert_eq!(reply.status, 404);
+    assert_eq!(reply.json()["error"]["type"], "not_found_error");
+    assert!(reply.text().contains("ANTHROPIC_API_KEY"), "{}", reply.text());
+}
+
+#[tokio::test]
+async fn a_body_beyond_the_limit_is_a_413_before_it_was_sent() {
+    let upstream = ScriptedUpstream::start([]).await;
+    let yaml = format!("{}limits:\n  body_bytes: 1KiB\n", provider(&upstream.url(), "chat"));
+    let gateway = TestGateway::start(&yaml).await;
+    let reply = gateway.post("/v1/messages", hello().replace("Hello", &"x".repeat(2000))).await;
+    assert_eq!(reply.status, 413);
+    assert_eq!(reply.json()["error"]["type"], "request_too_large");
+}
+
+#[tokio::test]
+async fn paths_that_are_not_served_name_the_right_ones() {
+    let (gateway, _upstream) = gateway().await;
+    for (path, right) in
+        [("/v1/v1/messages", "`/v1/messages`"), ("/chat/completions", "`/v1/chat/completions`")]
+    {
+        let reply = gateway.post(path, hello()).await;
+        assert_eq!(reply.status, 404);
+        assert!(reply.text().contains(right), "{}", reply.text());
+    }
+    let reply = gateway.get("/v1/chat/completions").await;
+    assert_eq!(reply.status, 405);
+}
+
+#[tokio::test]
+async fn models_are_listed_in_either_shape() {
+    let (gateway, _upstream) = gateway().await;
+    let reply = gateway.get("/v1/models").await;
+    let model = reply.json()["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|model| model["id"] == "test-model")
+        .cloned()
+        .unwrap();
+    assert_eq!((&model["object"], &model["owned_by"]), (&json!("model"), &json!("scripted")));
+    let reply = gateway.get_with("/v1/models", &[("anthropic-version", "2023-06-01")]).await;
+    assert_eq!(reply.json()["data"][0]["type"], "model");
+    assert_eq!(reply.json()["has_more"], false);
+    let reply = gateway.get("/router/v1/models/TEST-MODEL").await;
+    assert_eq!(reply.json()["id"], "test-model");
+    let reply = gateway.get("/v1/models/nothing").await;
+    assert_eq!(reply.status, 404);
+}
