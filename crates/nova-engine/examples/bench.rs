@@ -9,11 +9,12 @@ fn main() -> Result<(), EngineError> {
     let threads = arguments.next().and_then(|threads| threads.parse().ok());
     let options = EngineOptions { threads: threads.or(Some(1)), ..EngineOptions::new(model) };
     let cases = [1, 4, 16].map(|sequences| BenchCase { sequences, prompt: 200, answer: 64 });
-    println!("sequences  prefill/cpu-s  decode/cpu-s  decode/s");
+    println!("sequences  load s  prefill/cpu-s  decode/cpu-s  decode/s");
     for result in bench(&options, &cases)? {
-        let (sequences, prefill) = (result.case.sequences, result.prefill_per_cpu_second);
+        let (sequences, load, prefill) =
+            (result.case.sequences, result.load_seconds, result.prefill_per_cpu_second);
         let (decode, clock) = (result.decode_per_cpu_second, result.decode_per_second);
-        println!("{sequences:9}  {prefill:13.0}  {decode:12.0}  {clock:8.0}");
+        println!("{sequences:9}  {load:6.2}  {prefill:13.0}  {decode:12.0}  {clock:8.0}");
     }
     Ok(())
 }

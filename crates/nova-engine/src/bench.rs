@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use tokio::sync::mpsc::unbounded_channel;
 
+use crate::backend::Isa;
 use crate::engine::{EngineOptions, load_bounded};
 use crate::error::EngineError;
 use crate::gauges::Gauges;
@@ -27,6 +28,8 @@ pub struct BenchCase {
 pub struct BenchResult {
     /// The case that was run.
     pub case: BenchCase,
+    /// How long reading and packing the model took, by the clock.
+    pub load_seconds: f64,
     /// Prompt tokens per second of processor time.
     pub prefill_per_cpu_second: f64,
     /// Answer tokens per second of processor time.
@@ -45,7 +48,10 @@ pub fn bench(options: &EngineOptions, cases: &[BenchCase]) -> Result<Vec<BenchRe
 
 fn run(options: &EngineOptions, case: BenchCase) -> Result<BenchResult, EngineError> {
     let options = EngineOptions { max_sequences: case.sequences, ..options.clone() };
-    let (loaded, mut runner) = load_bounded(&options, Arc::new(Gauges::default()), PROMPT_ROWS)?;
+    let begun = Instant::now();
+    let (loaded, mut runner) =
+        load_bounded(&options, Arc::new(Gauges::default()), PROMPT_ROWS, Isa::detect())?;
+    let load_seconds = begun.elapsed().as_secs_f64();
     let words = loaded.tokenizer.vocabulary() as u32;
     let mut receivers = Vec::new();
     for sequence in 0..case.sequences {
@@ -75,6 +81,7 @@ fn run(options: &EngineOptions, case: BenchCase) -> Result<BenchResult, EngineEr
     let (decode, clock) = (cpu_seconds() - cpu, clock.elapsed().as_secs_f64());
     Ok(BenchResult {
         case,
+        load_seconds,
         prefill_per_cpu_second: (case.sequences * case.prompt) as f64 / prefill,
         decode_per_cpu_second: tokens as f64 / decode,
         decode_per_second: tokens as f64 / clock,

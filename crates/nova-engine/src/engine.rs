@@ -273,17 +273,18 @@ fn live(
 }
 
 fn load(options: &EngineOptions, gauges: Arc<Gauges>) -> Result<(Arc<Loaded>, Runner), EngineError> {
-    load_bounded(options, gauges, PROMPT_ROWS)
+    load_bounded(options, gauges, PROMPT_ROWS, Isa::detect())
 }
 
-/// Reads everything that the model file holds. `prompt_rows` is how much of a prompt one step takes.
+/// Reads everything that the model file holds. `prompt_rows` is how much of a prompt one step takes, `isa` must be one
+/// of [`Isa::available`].
 pub(crate) fn load_bounded(
     options: &EngineOptions,
     gauges: Arc<Gauges>,
     prompt_rows: usize,
+    isa: Isa,
 ) -> Result<(Arc<Loaded>, Runner), EngineError> {
     let begun = Instant::now();
-    let isa = Isa::detect();
     let file = GgufFile::open(&options.model)?;
     let mut config = Config::read(&file.header)?;
     config.context = options.context.unwrap_or(DEFAULT_CONTEXT).clamp(2, MAX_CONTEXT).min(config.context);

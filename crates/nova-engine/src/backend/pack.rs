@@ -2,8 +2,8 @@
 //!
 //! A tile holds, block after block along a row's length, eight lines of 64 bytes: line `g` has weights `4g .. 4g + 4` of
 //! each of the 16 rows. One line against four broadcast activations is one dot-product instruction for 16 outputs.
-//! A weight is `scale · int8 + offset`, which holds every quantised type exactly: nothing is quantised twice. (Requantising
-//! Q4_1 to int8 without an offset changed 4 of 15 greedy answers within 16 tokens.) Only F32, F16 and BF16 are rounded.
+//! A weight is `scale · int8 + offset`, which holds every quantised type exactly: nothing is quantised twice. Only F32,
+//! F16 and BF16 are rounded, to the largest magnitude of 32.
 
 use super::Isa;
 use crate::gguf::{BLOCK, TensorKind};

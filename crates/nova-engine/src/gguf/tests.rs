@@ -1,4 +1,5 @@
 use super::{BLOCK, Header, TensorKind};
+use crate::backend::Isa;
 use crate::error::EngineError;
 use crate::random;
 use crate::testing::{Numbers, TempFile};
@@ -53,7 +54,8 @@ fn no_changed_byte_in_a_header_makes_loading_panic() {
         let file = TempFile::new(&bytes);
         let options = crate::EngineOptions { threads: Some(1), ..crate::EngineOptions::new(file.path()) };
         // Either is fine; the test is that it returns.
-        let _: Result<_, EngineError> = crate::engine::load_bounded(&options, Default::default(), 64);
+        let _: Result<_, EngineError> =
+            crate::engine::load_bounded(&options, Default::default(), 64, Isa::detect());
     }
 }
 

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::{Event, Finish, Job, Runner};
+use crate::backend::Isa;
 use crate::engine::{EngineOptions, Loaded, load_bounded};
 use crate::gauges::Gauges;
 use crate::generate::Sampling;
@@ -49,15 +50,15 @@ fn references() -> Option<Vec<Reference>> {
     Some(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
 }
 
-fn loaded(path: PathBuf, prompt_rows: usize) -> (Arc<Loaded>, Runner) {
+fn loaded(path: PathBuf, prompt_rows: usize, isa: Isa) -> (Arc<Loaded>, Runner) {
     let options = EngineOptions { threads: Some(2), ..EngineOptions::new(path) };
-    load_bounded(&options, Arc::new(Gauges::default()), prompt_rows).unwrap()
+    load_bounded(&options, Arc::new(Gauges::default()), prompt_rows, isa).unwrap()
 }
 
 /// A runner over the random model, which every machine has.
 fn random(prompt_rows: usize) -> Runner {
     let file = TempFile::model(5);
-    loaded(file.path().to_path_buf(), prompt_rows).1
+    loaded(file.path().to_path_buf(), prompt_rows, Isa::detect()).1
 }
 
 fn job(prompt: &[u32], max_tokens: usize, sampling: Sampling) -> (Job, UnboundedReceiver<Event>) {
@@ -98,7 +99,7 @@ fn prompt(i: u32, len: u32) -> Vec<u32> {
 #[test]
 fn prompts_become_the_ids_that_llama_cpp_makes() {
     let (Some(path), Some(references)) = (weights(), references()) else { return };
-    let (loaded, _) = loaded(path, 512);
+    let (loaded, _) = loaded(path, 512, Isa::detect());
     let mark = Tokenizer::mark(std::iter::empty()).unwrap();
     for Reference { user, prompt_ids, .. } in references {
         let message = TemplateMessage { role: "user", content: loaded.tokenizer.guard(&user, mark) };
@@ -136,26 +137,30 @@ fn gaps(runner: &mut Runner, references: &[Reference]) -> Vec<Vec<f32>> {
 #[test]
 fn greedy_answers_differ_from_llama_cpp_in_near_ties_only() {
     let (Some(path), Some(references)) = (weights(), references()) else { return };
-    let (_, mut runner) = loaded(path, 512);
-    let gaps = gaps(&mut runner, &references);
-    let first = |gaps: &[f32]| gaps.iter().position(|gap| *gap > 0.0).unwrap_or(gaps.len());
-    let mut sixteen = 0;
-    for (reference, gaps) in references.iter().zip(&gaps) {
-        let (same, gap) = (first(gaps), gaps.get(first(gaps)).copied().unwrap_or(0.0));
-        sixteen += usize::from(same >= gaps.len().min(16));
-        println!(
-            "{same:2} of {:2} ids equal, then a tie within {gap:.3} logits: {}",
-            gaps.len(),
-            reference.user
-        );
+    // The reference kernel is left out: it is tested against the others, and takes a minute here.
+    for isa in &Isa::available()[1..] {
+        let (_, mut runner) = loaded(path.clone(), 512, *isa);
+        let gaps = gaps(&mut runner, &references);
+        println!("with {}:", isa.name());
+        let mut sixteen = 0;
+        for (reference, gaps) in references.iter().zip(&gaps) {
+            let same = gaps.iter().position(|gap| *gap > 0.0).unwrap_or(gaps.len());
+            let gap = gaps.get(same).copied().unwrap_or(0.0);
+            sixteen += usize::from(same >= gaps.len().min(16));
+            println!(
+                "{same:2} of {:2} ids equal, then a tie within {gap:.3} logits: {}",
+                gaps.len(),
+                reference.user
+            );
+        }
+        let all: Vec<f32> = gaps.concat();
+        let other: Vec<f32> = all.iter().copied().filter(|gap| *gap > 0.0).collect();
+        let largest = other.iter().copied().fold(0.0, f32::max);
+        println!("the first 16 ids are equal in {sixteen} of {} answers", references.len());
+        println!("{} of {} ids differ, all within {largest:.3} logits", other.len(), all.len());
+        // Measured: 21 ids, 0.29 logits (one standard deviation of a row of logits is 4), 9 answers.
+        assert!(other.len() * 20 < all.len() && largest < 0.5 && sixteen >= 7);
     }
-    let all: Vec<f32> = gaps.concat();
-    let other: Vec<f32> = all.iter().copied().filter(|gap| *gap > 0.0).collect();
-    let largest = other.iter().copied().fold(0.0, f32::max);
-    println!("the first 16 ids are equal in {sixteen} of {} answers", references.len());
-    println!("{} of {} ids differ, all within {largest:.3} logits", other.len(), all.len());
-    // Measured with every kernel: 21 to 25 ids, 0.29 logits, 9 answers; logits of one row spread over some 25.
-    assert!(other.len() * 20 < all.len() && largest < 0.5 && sixteen >= 8);
 }
 
 #[test]
@@ -186,7 +191,7 @@ fn an_answer_is_the_same_alone_and_among_others_whatever_the_chunks() {
 #[test]
 fn real_answers_are_the_same_alone_and_among_others() {
     let (Some(path), Some(references)) = (weights(), references()) else { return };
-    let (_, mut runner) = loaded(path, 64);
+    let (_, mut runner) = loaded(path, 64, Isa::detect());
     let mut all = Vec::new();
     for Reference { prompt_ids, .. } in &references {
         let (job, events) = job(prompt_ids, 17, GREEDY);
