@@ -1,0 +1,136 @@
+"""The real binary, once for all tests: before it the real SDKs, behind it a scripted provider and the real local model."""
+
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+
+import pytest
+import requests
+
+import provider as scripted
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+BINARY = pathlib.Path(os.environ.get("NOVASTACK_BINARY", TARGET / "debug" / "novastack"))
+MODEL = "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+CONFIG = """
+providers:
+  deepseek:
+    base_url: {url}/deepseek
+    endpoints:
+      - {{ dialect: chat }}
+  moonshot:
+    endpoints:
+      - {{ dialect: chat, base_url: {url}/moonshot/v1 }}
+  minimax:
+    endpoints:
+      - {{ dialect: chat, base_url: {url}/minimax/v1 }}
+  dashscope:
+    endpoints:
+      - {{ dialect: chat, base_url: {url}/dashscope/v1 }}
+  anthropic:
+    endpoints:
+      - {{ dialect: messages, base_url: {url}/anthropic/v1 }}
+  faulty:
+    like: openai-compatible
+    base_url: {url}/faulty/v1
+models:
+  broken:
+    offers: [{{ provider: faulty }}]
+  too-small:
+    context: 8192
+    offers: [{{ provider: faulty }}]
+credentials:
+  faulty: [{{ name: main, key: "${{FAULTY_API_KEY}}" }}]
+"""
+
+
+class Gateway:
+    """A running gateway: its URL, its first key, and what it printed."""
+
+    def __init__(self, folder, config, environment):
+        # A start is ready when the banner is there; nothing is waited for by the clock.
+        self.process = subprocess.Popen(
+            [str(BINARY), "--data", str(folder), *config, "serve", "--listen", "127.0.0.1:0"],
+            stdout=subprocess.PIPE, text=True, env=environment,
+        )
+        self.banner = []
+        for line in self.process.stdout:
+            self.banner.append(line)
+            if "messages" in line or line.startswith("hint:"):
+                break
+        text = "".join(self.banner)
+        self.url = re.search(r"API +(http://\S+)/v1", text).group(1)
+        self.key = re.search(r"nsk_\w+", text).group(0)
+        self.admin = re.search(r"nsa_\w+", text).group(0)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(60)
+        return self.process.returncode
+
+
+def weights():
+    share = pathlib.Path(os.environ.get("XDG_DATA_HOME") or pathlib.Path.home() / ".local/share")
+    data = pathlib.Path(os.environ.get("NOVASTACK_DATA") or share / "novastack")
+    path = data / "models" / MODEL
+    return path if path.is_file() else None
+
+
+@pytest.fixture(scope="session")
+def provider():
+    server = scripted.Provider()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def gateway(provider, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    config = folder / "nova.yaml"
+    config.write_text(CONFIG.format(url=provider.url))
+    names = ["DEEPSEEK", "MOONSHOT", "MINIMAX", "DASHSCOPE", "ANTHROPIC", "FAULTY"]
+    keys = {f"{name}_API_KEY": f"sk-{name.lower()}-0123456789" for name in names}
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), **keys}
+    running = Gateway(folder / "nova", ["--config", str(config)], environment)
+    yield running
+    assert running.stop() == 0, "a stop is no failure"
+
+
+@pytest.fixture(scope="session")
+def fresh(tmp_path_factory):
+    """A gateway as on a fresh machine: no configuration, no provider key, the model file where setup puts it."""
+    source = weights()
+    if source is None:
+        pytest.skip("the local model's weights are absent; `scripts/setup` fetches them")
+    folder = tmp_path_factory.mktemp("fresh")
+    models = folder / "nova" / "models"
+    models.mkdir(parents=True)
+    try:
+        os.link(source, models / MODEL)
+    except OSError:
+        shutil.copy(source, models / MODEL)
+    running = Gateway(folder / "nova", [], {"PATH": os.environ["PATH"], "HOME": str(folder)})
+    yield running
+    assert running.stop() == 0, "a stop is no failure"
+
+
+@pytest.fixture
+def usage(gateway):
+    """What was recorded of a request."""
+
+    def look(request_id):
+        headers = {"authorization": f"Bearer {gateway.admin}"}
+        url = f"{gateway.url}/admin/v1/usage/{request_id}"
+        # Records are written in batches; the writer's own bound is 200 ms.
+        for _ in range(2000):
+            answer = requests.get(url, headers=headers, timeout=10)
+            if answer.status_code == 200:
+                return answer.json()["data"]
+        raise AssertionError(f"no usage record of {request_id}: {answer.text}")
+
+    return look
