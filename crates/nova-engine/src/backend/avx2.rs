@@ -26,7 +26,7 @@ pub(super) fn tile<const M: usize>(tile: Tile<'_>, rows: [&[ActBlock]; M]) -> [[
         let mut sums = [[_mm256_setzero_si256(); 2]; M];
         for (g, line) in lines.iter().enumerate() {
             let weights = halves(line);
-            let magnitudes = weights.map(|w| _mm256_abs_epi8(w));
+            let magnitudes = [_mm256_abs_epi8(weights[0]), _mm256_abs_epi8(weights[1])];
             for m in 0..M {
                 let x = _mm256_set1_epi32(rows[m][b].words[g]);
                 for half in 0..2 {
@@ -53,14 +53,14 @@ pub(super) fn tile<const M: usize>(tile: Tile<'_>, rows: [&[ActBlock]; M]) -> [[
             }
         }
     }
-    totals.map(|total| {
-        let mut out = [0.0; LANES];
+    let mut out = [[0.0; LANES]; M];
+    for (out, total) in out.iter_mut().zip(totals) {
         for (half, total) in out.as_chunks_mut::<8>().0.iter_mut().zip(total) {
             // SAFETY: the reference covers the 8 floats that are written; the store needs no alignment.
             unsafe { _mm256_storeu_ps(half.as_mut_ptr(), total) };
         }
-        out
-    })
+    }
+    out
 }
 
 /// Attention of `G` heads for one row: the reference's code, compiled for these instructions.

@@ -1,10 +1,9 @@
 //! Kernels for AVX-512 with VNNI (Intel since Ice Lake, AMD since Zen 4).
 
 use std::arch::x86_64::{
-    __m512, __m512i, _mm512_add_ps, _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps,
-    _mm512_load_si512, _mm512_loadu_ps, _mm512_mask_blend_ps, _mm512_max_ps, _mm512_mul_ps,
-    _mm512_reduce_add_ps, _mm512_reduce_max_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps,
-    _mm512_storeu_ps,
+    __m512, _mm512_add_ps, _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_load_si512,
+    _mm512_loadu_ps, _mm512_mask_blend_ps, _mm512_max_ps, _mm512_mul_ps, _mm512_reduce_add_ps,
+    _mm512_reduce_max_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
 };
 
 use super::activation::{ActBlock, exp};
@@ -27,7 +26,10 @@ fn products<const M: usize, const OFFSETS: bool>(
     let rows = rows.map(|row| &row[..blocks]);
     let mut totals = [_mm512_setzero_ps(); M];
     for (b, lines) in tile.blocks.iter().enumerate() {
-        let mut sums: [__m512i; M] = std::array::from_fn(|m| _mm512_set1_epi32(rows[m][b].bias));
+        let mut sums = [_mm512_set1_epi32(0); M];
+        for (sum, row) in sums.iter_mut().zip(rows) {
+            *sum = _mm512_set1_epi32(row[b].bias);
+        }
         for (g, line) in lines.iter().enumerate() {
             // SAFETY: a `Line` is 64 bytes long and aligned to 64 bytes.
             let weights = unsafe { _mm512_load_si512(line.0.as_ptr().cast()) };
@@ -47,11 +49,12 @@ fn products<const M: usize, const OFFSETS: bool>(
             }
         }
     }
-    totals.map(|total| {
-        let mut out = [0.0; LANES];
-        store(&mut out, total);
-        out
-    })
+    // Loops here and above, not closures handed to the standard library: those are compiled without the instructions.
+    let mut out = [[0.0; LANES]; M];
+    for (out, total) in out.iter_mut().zip(totals) {
+        store(out, total);
+    }
+    out
 }
 
 /// Attention of `G` heads for one row; see `scalar::attend` for what it computes.
@@ -127,11 +130,14 @@ fn weigh<const G: usize, const J: usize>(
         let values = query.span.values(block).chunks_exact(size);
         let first = block * LANES;
         for (position, value) in (first..query.len).zip(values) {
-            let value: [__m512; J] = std::array::from_fn(|j| load_at(value, from + j * LANES));
+            let mut lanes = [_mm512_setzero_ps(); J];
+            for (j, lanes) in lanes.iter_mut().enumerate() {
+                *lanes = load_at(value, from + j * LANES);
+            }
             for g in 0..G {
                 let weight = _mm512_set1_ps(heads[g][position]);
                 for j in 0..J {
-                    sums[g][j] = _mm512_fmadd_ps(weight, value[j], sums[g][j]);
+                    sums[g][j] = _mm512_fmadd_ps(weight, lanes[j], sums[g][j]);
                 }
             }
         }

@@ -28,6 +28,10 @@ const TOP_P: f32 = 0.9;
 const MAX_STOPS: usize = 16;
 const MAX_STOP_BYTES: usize = 512;
 
+/// Tokens of an answer whose request names no bound. Small models ramble, and an answer of a few seconds that says
+/// `finish_reason: length` serves a first try better than one of minutes.
+const DEFAULT_MAX_TOKENS: u64 = 512;
+
 /// The fields that the engine acts on, or that would be a lie to ignore. Others are ignored.
 #[derive(Debug, Deserialize)]
 struct ChatRequest {
@@ -135,7 +139,7 @@ impl ChatRequest {
             return Err(Failure::unknown_model(&self.model, served));
         }
         self.check_abilities()?;
-        let max_tokens = self.max_completion_tokens.or(self.max_tokens).unwrap_or(u64::MAX);
+        let max_tokens = self.max_completion_tokens.or(self.max_tokens).unwrap_or(DEFAULT_MAX_TOKENS);
         if max_tokens == 0 {
             return Err(Failure::bad_request(Some("max_tokens"), "`max_tokens` must be at least `1`"));
         }
