@@ -201,6 +201,15 @@ async fn the_model_is_listed_and_healthy() {
 }
 
 #[tokio::test]
+async fn requests_wait_for_a_model_that_loads() {
+    let write = |path: &std::path::Path| nova_engine::random_model(1, path).unwrap();
+    let server = Server::start_with(None, write).await;
+    let (status, body) = server.chat(hello()).await;
+    assert_eq!(status, 200, "{body}");
+    assert!(server.engine.is_ready());
+}
+
+#[tokio::test]
 async fn a_model_that_cannot_be_loaded_is_said_so() {
     let cases: [(&str, Option<&[u8]>); 2] =
         [("cannot open", None), ("not a usable GGUF file", Some(b"hello"))];
