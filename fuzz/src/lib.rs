@@ -3,8 +3,11 @@
 //! Each target states a property, beside "no panic, no hang, no memory without bound", which libFuzzer itself watches. The
 //! first bytes of an input choose dialects and split points, the rest is the message.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use nova_wire::{Dialect, Quirks, ReplyContext};
+use serde_json::value::RawValue;
 
 /// The dialects that have a translator.
 pub const DIALECTS: [Dialect; 2] = [Dialect::Chat, Dialect::Messages];
@@ -27,6 +30,11 @@ pub fn chunks(pattern: [u8; 2], message: &[u8]) -> Vec<Bytes> {
         rest = after;
     }
     chunks
+}
+
+/// The fields of a JSON object, their values as they are written. Numbers that no machine number can hold are JSON too.
+pub fn object(json: &[u8]) -> BTreeMap<String, Box<RawValue>> {
+    serde_json::from_slice(json).expect("what is accepted or written is a JSON object")
 }
 
 /// An answer on its way from `upstream` to `client`.
