@@ -50,7 +50,7 @@ pub enum Answer {
         meter: Meter,
     },
     /// A streamed one, whose first content is there.
-    Live(Live),
+    Live(Box<Live>),
 }
 
 /// A stream under way.
@@ -241,7 +241,7 @@ async fn first_content(response: nova_upstream::Response, context: ReplyContext)
             return Err(Failure::from_upstream(error.clone()));
         }
     }
-    Ok(Answer::Live(live))
+    Ok(Answer::Live(Box::new(live)))
 }
 
 fn is_event_stream(response: &nova_upstream::Response) -> bool {

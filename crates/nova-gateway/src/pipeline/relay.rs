@@ -61,7 +61,7 @@ impl std::fmt::Debug for Waiting {
 #[derive(Debug)]
 pub struct Streaming {
     call: Call,
-    live: Live,
+    live: Box<Live>,
     /// How much of `live.ready` the client has.
     sent: usize,
     beat: Heartbeat,
@@ -166,10 +166,8 @@ fn describe(call: &Call, dropped: &[String], headers: &mut HeaderMap) {
         headers.insert("x-novastack-provider", deployment.provider_header.clone());
     }
     headers.insert("x-novastack-attempts", HeaderValue::from(call.receipt.attempts.len() + 1));
-    if !dropped.is_empty()
-        && let Ok(value) = HeaderValue::from_str(&dropped.join(", "))
-    {
-        headers.insert("x-novastack-dropped", value);
+    if !dropped.is_empty() {
+        headers.insert("x-novastack-dropped", listed(dropped));
         call.receipt.shared.metrics.dropped(dropped);
     }
     let total = u64::try_from(call.started.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -188,8 +186,17 @@ fn describe(call: &Call, dropped: &[String], headers: &mut HeaderMap) {
     }
 }
 
+/// Names in a header. Some are the client's own words (a tool's name), so what a header cannot carry is
+/// shown as `?`, and a long list is cut.
+fn listed(names: &[String]) -> HeaderValue {
+    const LONGEST: usize = 1024;
+    let visible = |c: char| if c == ' ' || c.is_ascii_graphic() { c } else { '?' };
+    let text: String = names.join(", ").chars().map(visible).take(LONGEST).collect();
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("?"))
+}
+
 impl Streaming {
-    fn new(mut call: Call, live: Live, beat: Duration) -> Self {
+    fn new(mut call: Call, live: Box<Live>, beat: Duration) -> Self {
         call.receipt.first_content = Some(std::time::Instant::now());
         Self { call, live, sent: 0, beat: Heartbeat::new(beat) }
     }

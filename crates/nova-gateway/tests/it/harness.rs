@@ -234,7 +234,7 @@ impl TestGateway {
         serde_json::from_value::<nova_catalog::NanoUsd>(record["cost"].clone()).unwrap().nanos()
     }
 
-    pub(crate) async fn reload(&self, yaml: &str) -> Result<(), String> {
+    pub(crate) fn reload(&self, yaml: &str) -> Result<(), String> {
         boot::reload(&self.shared, config(yaml))
     }
 

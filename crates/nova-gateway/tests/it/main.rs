@@ -1,5 +1,7 @@
 //! The gateway over real sockets: a scripted provider behind it, a plain HTTP client before it.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "in a test, a surprise is a failure")]
+
 mod admin;
 mod answers;
 mod failures;
