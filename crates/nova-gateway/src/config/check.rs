@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use nova_catalog::raw::RawEndpoint;
 use nova_catalog::yaml::Located;
 use nova_catalog::{Catalog, RawCatalog, RawModel, RawOffer};
 use nova_ledger::{KeyLimits, Secret};
@@ -51,12 +52,12 @@ pub(crate) fn check(read: Read, source: &str, env: &Env, problems: &mut Vec<Prob
     let engine = checker.engine(&raw.engine);
     let (catalog, is_whole) = checker.catalog(raw, &engine, source)?;
     let catalog = Arc::new(catalog);
-    let model_names = ModelNames::new(&catalog, raw, is_whole && !read.is_partial);
+    let model_names = ModelNames::new(&catalog, raw, is_whole && !read.lost_names);
     let names = checker.names(raw, &model_names);
     let rules = checker.rules(raw, &model_names);
     let deadlines = deadlines(&raw.timeouts);
     let deployments = checker.deployments(raw, &catalog, &model_names, deadlines);
-    let config = Config {
+    let mut config = Config {
         source: source.to_owned(),
         listen,
         allow_remote: raw.allow_remote,
@@ -80,6 +81,7 @@ pub(crate) fn check(read: Read, source: &str, env: &Env, problems: &mut Vec<Prob
         rules,
         warnings: checker.warnings,
     };
+    problems.iter_mut().chain(&mut config.warnings).for_each(|problem| problem.hide(&read.filled));
     // Names that two models share are found where all names come together.
     if problems.is_empty()
         && let Err(error) = config.table()
@@ -190,17 +192,34 @@ impl Checker<'_> {
         if builtin.model(&engine.name).is_none() && raw.models.get(&engine.name).is_none() {
             over.models.0.push((Located::unknown(engine.name.clone()), engine_model()));
         }
+        for (id, provider) in &mut over.providers.0 {
+            let says_nothing = provider.endpoints.is_none() && provider.like.is_none();
+            if says_nothing && provider.base_url.is_some() && builtin.provider(id).is_none() {
+                provider.endpoints = Some(vec![chat_endpoint()]);
+            }
+        }
         match builtin.with(&over, source) {
             Ok(catalog) => Some((catalog, true)),
             Err(error) => {
                 for problem in error.problems {
+                    // Half an entry is not blamed for what its other half would have said.
+                    let of = |entry: &String| problem.path.strip_prefix(entry.as_str());
+                    if self
+                        .read
+                        .spoiled
+                        .iter()
+                        .filter_map(of)
+                        .any(|rest| rest.is_empty() || rest.starts_with('.'))
+                    {
+                        continue;
+                    }
                     let place = match problem.line {
                         0 => Place::default(),
                         line => self.read.place(line, problem.column),
                     };
-                    let message = match problem.line {
-                        0 => format!("{}: {}", problem.path, problem.message),
-                        _ => problem.message,
+                    let message = match problem.path.as_str() {
+                        "" => problem.message,
+                        path => format!("`{path}`: {}", problem.message),
                     };
                     self.problems.push(Problem { place, message, hint: problem.hint });
                 }
@@ -297,6 +316,11 @@ impl Checker<'_> {
         }
         Telemetry { log_format: raw.log_format, log_level: level.to_owned() }
     }
+}
+
+/// What a server speaks of which only the address is known.
+const fn chat_endpoint() -> RawEndpoint {
+    RawEndpoint { dialect: nova_wire::Dialect::Chat, base_url: None, path: None, quirks: None }
 }
 
 /// A model for the local engine under a name that the catalogue does not have.

@@ -316,10 +316,15 @@ impl Config {
     }
 }
 
+/// A variable's value by its name.
+type ReadVariable = dyn Fn(&str) -> Option<String> + Send + Sync;
+/// A file's text by its path.
+type ReadFile = dyn Fn(&Path) -> io::Result<String> + Send + Sync;
+
 /// What a configuration may look at outside of its file, so that tests need no real environment.
 pub struct Env {
-    variable: Box<dyn Fn(&str) -> Option<String> + Send + Sync>,
-    file: Box<dyn Fn(&Path) -> io::Result<String> + Send + Sync>,
+    variable: Box<ReadVariable>,
+    file: Box<ReadFile>,
     pub(crate) allow_remote: bool,
 }
 

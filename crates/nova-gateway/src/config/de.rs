@@ -23,8 +23,6 @@ pub(super) const ONE_OR_MANY: &str = "__one_or_many";
 pub(crate) struct Wrong {
     /// The node, or the key, that is wrong.
     pub(crate) id: Option<u32>,
-    /// Whether the node only lacks something that it may have lost before.
-    pub(crate) lacks: bool,
     pub(crate) problem: Problem,
 }
 
@@ -34,7 +32,7 @@ pub(crate) struct De<'de>(pub(crate) &'de Node);
 
 impl Wrong {
     fn new(message: impl Into<String>) -> Self {
-        Self { id: None, lacks: false, problem: Problem::nowhere(message) }
+        Self { id: None, problem: Problem::nowhere(message) }
     }
 
     /// The error, at this place unless it knows a closer one.
@@ -88,14 +86,14 @@ impl de::Error for Wrong {
         let all = || match expected {
             [] => "nothing may stand here".to_owned(),
             some if some.len() <= 12 => format!("the keys are {}", either(some)),
-            _ => "`novastack gen config-schema` prints all keys".to_owned(),
+            _ => "`docs/reference/configuration.md` lists all keys".to_owned(),
         };
         wrong.problem.hint = did_you_mean(field, expected.iter().copied()).or_else(|| Some(all()));
         wrong
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Self { lacks: true, ..Self::new(format!("the key `{field}` is missing")) }
+        Self::new(format!("the key `{field}` is missing"))
     }
 
     fn duplicate_field(field: &'static str) -> Self {

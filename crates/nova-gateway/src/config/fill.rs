@@ -9,13 +9,18 @@ use super::checked::Env;
 use super::problem::{Place, Problem};
 use super::tree::{Node, Scalar};
 
-/// Fills all values of a document; `folder` is where relative paths of files count from. The ids of those
-/// that could not be filled.
-pub(crate) fn fill(root: &mut Node, folder: &Path, env: &Env, problems: &mut Vec<Problem>) -> Vec<u32> {
+/// Fills all values of a document; the folder is where relative paths of files count from. Adds to `filled`
+/// what references stood for, and returns the ids of values that could not be filled.
+pub(crate) fn fill(
+    root: &mut Node,
+    (folder, env): (&Path, &Env),
+    filled: &mut Vec<String>,
+    problems: &mut Vec<Problem>,
+) -> Vec<u32> {
     let mut empty = Vec::new();
     root.scalars(&mut |id, place, scalar| {
         if scalar.text.contains("${")
-            && let Err(problem) = fill_scalar(scalar, place, folder, env)
+            && let Err(problem) = fill_scalar(scalar, place, (folder, env), filled)
         {
             problems.push(problem);
             empty.push(id);
@@ -24,7 +29,12 @@ pub(crate) fn fill(root: &mut Node, folder: &Path, env: &Env, problems: &mut Vec
     empty
 }
 
-fn fill_scalar(scalar: &mut Scalar, place: Place, folder: &Path, env: &Env) -> Result<(), Problem> {
+fn fill_scalar(
+    scalar: &mut Scalar,
+    place: Place,
+    (folder, env): (&Path, &Env),
+    found: &mut Vec<String>,
+) -> Result<(), Problem> {
     let mut filled = String::with_capacity(scalar.text.len());
     let mut rest = scalar.text.as_str();
     let mut any = false;
@@ -40,7 +50,9 @@ fn fill_scalar(scalar: &mut Scalar, place: Place, folder: &Path, env: &Env) -> R
         let (name, after) = rest[start + 2..].split_once('}').ok_or_else(|| {
             Problem::at(place, "a `${` is not closed").hint("write `${NAME}`, or `$${` for a plain `${`")
         })?;
-        filled.push_str(&value(name.trim(), place, folder, env)?);
+        let value = value(name.trim(), place, folder, env)?;
+        filled.push_str(&value);
+        found.push(value);
         rest = after;
         any = true;
     }

@@ -7,7 +7,7 @@
 //! Reading order: [`raw`] is the file as it is written (its doc comments are the schema's descriptions),
 //! [`checked`] what the program gets. Between them: `tree` reads YAML with places, `fill` puts in what
 //! `${…}` stands for, `de` and `read` make raw types of the tree, `check` converts them. [`problem`] is
-//! how errors are shown, [`reload`] how a changed file takes over.
+//! how errors are shown, [`reload`] how a changed file takes over, `reference` the page that documents it all.
 
 use std::path::Path;
 
@@ -18,6 +18,7 @@ mod fill;
 pub mod problem;
 pub mod raw;
 mod read;
+mod reference;
 pub mod reload;
 mod tree;
 
@@ -26,6 +27,7 @@ pub use checked::{
     Names, Retry, Rule, StaticKey, Telemetry, Timeouts,
 };
 pub use problem::{Place, Problem, Problems};
+pub use reference::reference;
 
 /// Larger files are no configuration.
 const MAX_BYTES: usize = 4 * 1024 * 1024;

@@ -38,6 +38,9 @@ pub struct Problems {
     quotes: Vec<Option<String>>,
 }
 
+/// Shorter texts are no secrets.
+const SHORTEST_SECRET: usize = 6;
+
 impl Problem {
     pub(crate) fn at(place: Place, message: impl Into<String>) -> Self {
         Self { place, message: message.into(), hint: None }
@@ -51,6 +54,15 @@ impl Problem {
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Stars out these texts, wherever a message repeats one. Short ones cannot be secrets, and would be
+    /// found where they are not meant.
+    pub(crate) fn hide(&mut self, secrets: &[String]) {
+        for secret in secrets.iter().filter(|secret| secret.len() >= SHORTEST_SECRET) {
+            self.message = self.message.replace(secret, "***");
+            self.hint = self.hint.take().map(|hint| hint.replace(secret, "***"));
+        }
     }
 }
 
@@ -163,6 +175,22 @@ fn starred(line: &str) -> String {
         rest = &rest[end..];
     }
     shown.push_str(rest);
+    without_user(shown)
+}
+
+/// A line with what stands before the `@` of its URLs starred out.
+fn without_user(line: String) -> String {
+    let mut shown = String::with_capacity(line.len());
+    let mut rest = line.as_str();
+    while let Some((before, after)) = rest.split_once("//") {
+        shown.push_str(before);
+        shown.push_str("//");
+        let end = after.find(['/', ' ', '"', '\'']).unwrap_or(after.len());
+        let user = after[..end].rfind('@').unwrap_or(0);
+        shown.extend(after[..user].chars().map(|_| '*'));
+        rest = &after[user..];
+    }
+    shown.push_str(rest);
     shown
 }
 
@@ -214,7 +242,8 @@ mod tests {
             ("    Authorization: Bearer planted", "    Authorization: ****** *******"),
             ("    monkey: banana", "    monkey: banana"),
             ("    max_tokens: 12", "    max_tokens: 12"),
-            ("base_url: https://a:b@c", "base_url: https://a:b@c"),
+            ("base_url: https://a:b@c/v1", "base_url: https://***@c/v1"),
+            ("a: http://x/@y // b@c", "a: http://x/@y // b@c"),
         ] {
             assert_eq!(starred(line), expected);
         }

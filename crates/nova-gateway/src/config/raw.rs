@@ -63,7 +63,7 @@ pub struct RawConfig {
     /// Rules that choose a model, in the `if` and `use` form.
     pub route: Vec<RawIfRule>,
     /// Rules that choose a model, in the `match` and `model` form.
-    pub routes: Vec<RawMatchRule>,
+    pub routes: Vec<Located<RawMatchRule>>,
     /// Whether streams may carry what the oldest clients do not understand (keep-alive comments). Default:
     /// true, unless the environment has `DISABLE_STREAMING_BETA=1`.
     pub streaming_beta: Option<bool>,

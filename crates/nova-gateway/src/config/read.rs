@@ -27,8 +27,12 @@ pub(crate) struct Read {
     pub(crate) raw: RawConfig,
     /// The tree it was read from, to find the whole of a place.
     tree: Option<Node>,
-    /// Whether something was cut out, so that names may be missing.
-    pub(crate) is_partial: bool,
+    /// Whether something was cut out of which names may have come.
+    pub(crate) lost_names: bool,
+    /// Entries such as `models.mine` from which something was cut out.
+    pub(crate) spoiled: Vec<String>,
+    /// What references stood for; none of it may be shown.
+    pub(crate) filled: Vec<String>,
 }
 
 impl Read {
@@ -45,46 +49,78 @@ impl Read {
     }
 }
 
+/// Top-level keys from which no name of a model or provider comes. What is lost below any other, a
+/// misspelled one included, may have been where a name was given.
+const NAMELESS: [&str; 17] = [
+    "listen",
+    "allow_remote",
+    "data_dir",
+    "database",
+    "credentials",
+    "deployments",
+    "fallbacks",
+    "default_fallback",
+    "default_model",
+    "timeouts",
+    "retry",
+    "limits",
+    "keys",
+    "telemetry",
+    "route",
+    "routes",
+    "streaming_beta",
+];
+
 /// Reads a text; `None` where it is not YAML at all.
 pub(crate) fn read(text: &str, source: &str, env: &Env, problems: &mut Vec<Problem>) -> Option<Read> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut tree = match tree::read(text, problems) {
         Ok(Some(tree)) => tree,
-        Ok(None) => return Some(Read { raw: RawConfig::default(), tree: None, is_partial: false }),
+        Ok(None) => {
+            let (spoiled, filled) = (Vec::new(), Vec::new());
+            return Some(Read { raw: RawConfig::default(), tree: None, lost_names: false, spoiled, filled });
+        }
         Err(problem) => {
             problems.push(problem);
             return None;
         }
     };
-    let folder = Path::new(source).parent().unwrap_or(Path::new(""));
+    let mut lost_names = !problems.is_empty();
     let mut damaged = HashSet::new();
-    for id in fill::fill(&mut tree, folder, env, problems) {
-        damaged.extend(tree.cut(id).from);
+    let mut spoiled = Vec::new();
+    let mut cut = |tree: &mut Node, id: u32| {
+        let path = tree.path(id);
+        lost_names |= path.first().is_none_or(|key| !NAMELESS.contains(key));
+        if let [section, entry, ..] = path.as_slice() {
+            spoiled.push(format!("{section}.{entry}"));
+        }
+        let cut = tree.cut(id);
+        damaged.extend(cut.from.iter().copied());
+        cut.done
+    };
+    let folder = Path::new(source).parent().unwrap_or(Path::new(""));
+    let mut filled = Vec::new();
+    for id in fill::fill(&mut tree, (folder, env), &mut filled, problems) {
+        cut(&mut tree, id);
     }
     if !matches!(tree.value, Value::Map(_)) && !tree.is_null() {
         let problem = Problem::at(tree.place, "a configuration is a map of keys");
         problems.push(problem.hint("begin with a key, such as `listen: 127.0.0.1:6682`"));
         return None;
     }
-    let mut is_partial = !problems.is_empty();
-    while problems.len() < MAX_PROBLEMS {
+    let mut reported = Vec::new();
+    let raw = loop {
         let wrong = match RawConfig::deserialize(De(&tree)) {
-            Ok(raw) => return Some(Read { raw, tree: Some(tree), is_partial }),
+            Ok(raw) => break raw,
             Err(wrong) => wrong,
         };
-        let Some(id) = wrong.id else {
-            problems.push(Problem { place: tree.place, ..wrong.problem });
-            return None;
-        };
-        if !(wrong.lacks && damaged.contains(&id)) {
-            problems.push(wrong.problem);
+        let id = wrong.id?;
+        reported.push((id, wrong.problem));
+        if reported.len() >= MAX_PROBLEMS || !cut(&mut tree, id) {
+            break RawConfig::default();
         }
-        is_partial = true;
-        let cut = tree.cut(id);
-        damaged.extend(cut.from);
-        if !cut.done {
-            return None;
-        }
-    }
-    None
+    };
+    // A map that lost an entry is not blamed for what it then lacks.
+    problems.extend(reported.into_iter().filter(|(id, _)| !damaged.contains(id)).map(|(_, problem)| problem));
+    Some(Read { raw, tree: Some(tree), lost_names, spoiled, filled })
 }

@@ -86,6 +86,28 @@ impl Node {
         matches!(&self.value, Value::Scalar(scalar) if scalar.is_null())
     }
 
+    /// The keys on the way from this map to the node, or the key, of this id; the key itself not included.
+    pub(crate) fn path(&self, id: u32) -> Vec<&str> {
+        let mut path = Vec::new();
+        let mut at = self;
+        while let Value::Map(entries) = &at.value
+            && let Some((key, value)) = entries.iter().find(|(_, value)| value.holds(id))
+        {
+            path.push(key.text.as_str());
+            at = value;
+        }
+        path
+    }
+
+    fn holds(&self, id: u32) -> bool {
+        self.id == id
+            || match &self.value {
+                Value::Scalar(_) => false,
+                Value::List(items) => items.iter().any(|item| item.holds(id)),
+                Value::Map(entries) => entries.iter().any(|(key, value)| key.id == id || value.holds(id)),
+            }
+    }
+
     /// Removes the node of this id, as a list's item or with its key; the map that it was in.
     pub(crate) fn cut(&mut self, id: u32) -> Cut {
         let mut cut = Cut::default();

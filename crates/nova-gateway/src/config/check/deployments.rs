@@ -112,7 +112,7 @@ impl Checker<'_> {
             all.insert(provider.id.clone(), list);
         }
         for provider in catalog.providers().filter(|provider| raw.credentials.get(&provider.id).is_none()) {
-            if let Some(found) = self.from_environment(provider, raw) {
+            if let Some(found) = self.found_in_environment(provider, raw) {
                 all.insert(provider.id.clone(), vec![found]);
             }
         }
@@ -142,7 +142,7 @@ impl Checker<'_> {
 
     /// The credential that the environment holds. A provider that the file adds and that has no way to get
     /// a credential is asked without one.
-    fn from_environment(&mut self, provider: &Provider, raw: &RawConfig) -> Option<Authorisation> {
+    fn found_in_environment(&mut self, provider: &Provider, raw: &RawConfig) -> Option<Authorisation> {
         if needs_none(provider) {
             let named = raw.providers.get(&provider.id).is_some();
             return named.then_some(Authorisation { name: None, weight: 1, credential: None });

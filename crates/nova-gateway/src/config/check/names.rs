@@ -124,10 +124,8 @@ impl Checker<'_> {
                     self.rule((Some(condition), model, &rule.fallback), names, &mut rules);
                 }
                 (None, None, Some(model)) => self.rule((None, model, &rule.fallback), names, &mut rules),
-                (condition, model, default) => {
-                    let place = condition.as_ref().or(model.as_ref()).or(default.as_ref());
-                    let place = place.cloned().unwrap_or_default();
-                    self.problem(&place, "a rule has `match` and `model`, or `default`").hint = Some(
+                _ => {
+                    self.problem(rule, "a rule has `match` and `model`, or `default`").hint = Some(
                         "write `- match: CONDITION` with `model: NAME` below it, or `- default: NAME`".into(),
                     );
                 }
