@@ -7,22 +7,22 @@
 
 use std::time::Duration;
 
-/// The bound of the first wait.
+/// The bound of the first wait, where the operator says no other.
 pub const BASE: Duration = Duration::from_millis(250);
 
 /// The bound that no wait exceeds, unless the provider asked for more.
 pub const CAP: Duration = Duration::from_secs(8);
 
-/// The wait before try number `retry` (0 for the first one after the original).
+/// The wait before try number `retry` (0 for the first one after the original); `base` bounds the first.
 ///
-/// When the provider said `after`, that is waited in full and the jitter of [`BASE`] comes on top:
+/// When the provider said `after`, that is waited in full and the jitter of `base` comes on top:
 /// everybody was told the same, and should not come back at the same instant.
-pub fn wait(retry: u32, seed: u64, after: Option<Duration>) -> Duration {
+pub fn wait(base: Duration, retry: u32, seed: u64, after: Option<Duration>) -> Duration {
     let draw = mix(seed ^ u64::from(retry).wrapping_mul(0x9E37_79B9_7F4A_7C15));
     match after {
-        Some(after) => after.saturating_add(portion(BASE, draw)),
+        Some(after) => after.saturating_add(portion(base, draw)),
         None => {
-            let doubled = BASE.saturating_mul(1_u32.checked_shl(retry).unwrap_or(u32::MAX));
+            let doubled = base.saturating_mul(1_u32.checked_shl(retry).unwrap_or(u32::MAX));
             portion(doubled.min(CAP), draw)
         }
     }
@@ -50,7 +50,7 @@ mod tests {
     fn the_bound_doubles_up_to_the_cap_and_the_draws_fill_it() {
         for (retry, bound) in [(0, 250), (1, 500), (4, 4000), (5, 8000), (6, 8000), (31, 8000), (500, 8000)] {
             let bound = Duration::from_millis(bound);
-            let draws: Vec<Duration> = (0..1000).map(|seed| wait(retry, seed, None)).collect();
+            let draws: Vec<Duration> = (0..1000).map(|seed| wait(BASE, retry, seed, None)).collect();
             let sum: Duration = draws.iter().sum();
             assert!(draws.iter().all(|draw| *draw <= bound), "retry {retry}");
             assert!(draws.iter().any(|draw| *draw > bound * 9 / 10), "retry {retry}");
@@ -63,16 +63,16 @@ mod tests {
     fn what_the_provider_asked_for_is_waited_in_full() {
         for seed in 0..100 {
             let after = Duration::from_secs(30);
-            let waited = wait(0, seed, Some(after));
+            let waited = wait(BASE, 0, seed, Some(after));
             assert!(waited >= after && waited <= after + BASE);
         }
-        assert_eq!(wait(3, 7, Some(Duration::MAX)), Duration::MAX);
+        assert_eq!(wait(BASE, 3, 7, Some(Duration::MAX)), Duration::MAX);
     }
 
     #[test]
     fn the_same_seed_gives_the_same_wait() {
-        assert_eq!(wait(2, 42, None), wait(2, 42, None));
-        assert_ne!(wait(2, 42, None), wait(2, 43, None));
-        assert_ne!(wait(1, 42, None), wait(2, 42, None));
+        assert_eq!(wait(BASE, 2, 42, None), wait(BASE, 2, 42, None));
+        assert_ne!(wait(BASE, 2, 42, None), wait(BASE, 2, 43, None));
+        assert_ne!(wait(BASE, 1, 42, None), wait(BASE, 2, 42, None));
     }
 }

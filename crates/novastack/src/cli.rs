@@ -105,4 +105,6 @@ pub(crate) enum Generated {
     Metrics,
     /// `docs/reference/cli.md`
     Cli,
+    /// `docs/reference/configuration.md`
+    ConfigReference,
 }

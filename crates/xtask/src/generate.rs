@@ -9,11 +9,12 @@ use anyhow::{Context, Result, bail};
 
 use crate::shell;
 
-const GENERATED: [(&str, &str); 4] = [
+const GENERATED: [(&str, &str); 5] = [
     ("config-schema", "schema/config.schema.json"),
     ("errors", "schema/errors.md"),
     ("metrics", "schema/metrics.md"),
     ("cli", "docs/reference/cli.md"),
+    ("config-reference", "docs/reference/configuration.md"),
 ];
 
 /// Builds the binary, then writes the files, or with `check` compares them.

@@ -32,6 +32,8 @@ use super::read::Read;
 const DEFAULT_ENGINE_MODEL: &str = "nova-local-mini";
 const DEFAULT_BODY_BYTES: u64 = 32 << 20;
 const DEFAULT_BODY_TIME: Duration = Duration::from_secs(30);
+/// Answers that are not streamed may take this long; OpenAI's SDKs wait as long themselves.
+const DEFAULT_WHOLE: Duration = Duration::from_secs(600);
 const DEFAULT_KEEP_ALIVE: Duration = Duration::from_secs(15);
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
@@ -286,6 +288,7 @@ impl Checker<'_> {
     fn timeouts(&mut self, raw: &RawTimeouts) -> Timeouts {
         Timeouts {
             body: raw.body.map_or(DEFAULT_BODY_TIME, |time| time.0),
+            whole: raw.whole.map_or(DEFAULT_WHOLE, |time| time.0),
             keep_alive: raw.keep_alive.map_or(DEFAULT_KEEP_ALIVE, |time| time.0),
         }
     }

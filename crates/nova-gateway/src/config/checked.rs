@@ -143,6 +143,8 @@ pub struct Limits {
 pub struct Timeouts {
     /// Until a request's body has arrived.
     pub body: Duration,
+    /// Until an answer that is not streamed begins, where that is longer than the deployment's own.
+    pub whole: Duration,
     /// Of silence until a stream gets a sign of life.
     pub keep_alive: Duration,
 }

@@ -136,6 +136,9 @@ pub struct RawTimeouts {
     pub connect: Option<Time>,
     /// From then until the answer begins. Default: `60s`.
     pub first_byte: Option<Time>,
+    /// The same for an answer that is not streamed, which begins only when the model is done; never
+    /// less than `first_byte`. Default: `10m`.
+    pub whole: Option<Time>,
     /// Of silence within an answer. Default: `60s`.
     pub idle: Option<Time>,
     /// From the request to the answer's end. Default: `30m`.

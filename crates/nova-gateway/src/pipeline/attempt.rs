@@ -188,6 +188,9 @@ fn deadlines(call: &Call, deployment: &Deployment, begun: Instant) -> Deadlines 
     let spent = begun.saturating_duration_since(call.started);
     let mut deadlines = deployment.deadlines;
     deadlines.total = deadlines.total.saturating_sub(spent);
+    if !call.peek.stream {
+        deadlines.first_byte = deadlines.first_byte.max(call.snapshot.timeouts.whole);
+    }
     deadlines
 }
 
@@ -285,9 +288,10 @@ fn learn(
         Retry::ElsewhereOnly => Next::Elsewhere,
         Retry::SameAllowed if here >= call.snapshot.retry.attempts_per_deployment => Next::Elsewhere,
         Retry::SameAllowed => {
-            let pause = nova_upstream::backoff::wait(here - 1, worker.next_seed(), failure.after);
+            let base = call.snapshot.retry.base;
+            let pause = nova_upstream::backoff::wait(base, here - 1, worker.next_seed(), failure.after);
             // Somebody else may answer at once; the only one left is worth a short wait.
-            let affordable = pause <= if alone { MAX_PAUSE } else { nova_upstream::backoff::BASE };
+            let affordable = pause <= if alone { MAX_PAUSE } else { base };
             if affordable { Next::Again(pause) } else { Next::Elsewhere }
         }
     }

@@ -3,7 +3,7 @@
 use nova_testkit::{Script, ScriptedUpstream};
 use serde_json::json;
 
-use crate::harness::{TestGateway, chat_reply, hello, messages_reply, provider, two_providers};
+use crate::harness::{TestGateway, chat_reply, hello, hello_stream, messages_reply, provider, two_providers};
 
 const OVERLOADED: &str = r#"{"error":{"message":"Service is too busy.","type":"server_error","code":null}}"#;
 
@@ -119,11 +119,13 @@ async fn a_providers_retry_after_reaches_the_client() {
 #[tokio::test]
 async fn a_silent_provider_is_given_up_in_time() {
     let upstream = ScriptedUpstream::answering(|_| Script::new().stall()).await;
-    let yaml = format!("{}timeouts:\n  first_byte: 50ms\n", provider(&upstream.url(), "chat"));
+    let yaml = format!("{}timeouts:\n  first_byte: 50ms\n  whole: 60ms\n", provider(&upstream.url(), "chat"));
     let gateway = TestGateway::start(&yaml).await;
-    let reply = gateway.post("/v1/chat/completions", hello()).await;
-    assert_eq!((reply.status, reply.header("x-novastack-error")), (504, "upstream_timeout"));
-    upstream.wait_for_departures(1).await;
+    for (count, body) in [(1, hello()), (2, hello_stream())] {
+        let reply = gateway.post("/v1/chat/completions", body).await;
+        assert_eq!((reply.status, reply.header("x-novastack-error")), (504, "upstream_timeout"));
+        upstream.wait_for_departures(count).await;
+    }
 }
 
 #[tokio::test]

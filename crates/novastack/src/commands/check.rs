@@ -12,6 +12,7 @@ pub(crate) fn run(global: &Global, check: Check) -> Result<()> {
     let file = check.file.or_else(|| global.config.clone());
     let file = file.context("there is no file to check\nhint: `novastack check nova.yaml`")?;
     let config = home::load(Some(&file), &Env::process())?;
+    home::warnings(&config).for_each(|warning| super::note(&warning));
     let snapshot = Snapshot::build(&config, None).map_err(|error| BadConfig(error.to_string()))?;
     let unpriced: Vec<&str> =
         snapshot.deployments.iter().filter(|one| one.price.is_none()).map(|one| &*one.name).collect();

@@ -14,6 +14,7 @@ pub(crate) fn run(what: Generated) -> Result<()> {
         Generated::Errors => nova_gateway::error::reference(),
         Generated::Metrics => nova_gateway::telemetry::reference(),
         Generated::Cli => cli(),
+        Generated::ConfigReference => nova_gateway::config::reference(),
     };
     super::say(text.trim_end())
 }

@@ -60,6 +60,15 @@ pub(crate) fn load(file: Option<&Path>, env: &Env) -> Result<Config> {
     config.map_err(|errors| BadConfig(errors.to_string()).into())
 }
 
+/// What is allowed in a configuration and probably not meant, as lines for a person.
+pub(crate) fn warnings(config: &Config) -> impl Iterator<Item = String> {
+    config.warnings.iter().map(|problem| {
+        let place = if problem.place.line > 0 { format!(":{}", problem.place.line) } else { String::new() };
+        let hint = problem.hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+        format!("warning: {}\n  --> {}{place}{hint}", problem.message, config.source)
+    })
+}
+
 /// `--data`, else the place that the XDG Base Directory Specification gives.
 pub(crate) fn data_dir(global: &Global) -> Result<PathBuf> {
     if let Some(data) = &global.data {

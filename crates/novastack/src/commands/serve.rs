@@ -43,6 +43,7 @@ pub(crate) fn run(global: &Global, serve: &Serve) -> Result<()> {
     if let Some(beside) = &beside {
         home.config.attach_engine(&beside.local).map_err(anyhow::Error::msg)?;
     }
+    home::warnings(&home.config).for_each(|warning| super::note(&warning));
     let background = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("nova-background")
