@@ -46,7 +46,8 @@ impl Connection {
 
     /// Sends the request and reads the whole answer.
     pub(super) fn exchange(&mut self, request: &[u8]) -> io::Result<Answer> {
-        let (status, framing) = self.begin(request)?;
+        self.send(request)?;
+        let (status, framing) = self.head()?;
         match framing {
             Framing::Length(length) => {
                 while self.ahead.len() < length.min(1) {
@@ -76,18 +77,22 @@ impl Connection {
         }
     }
 
-    /// Sends the request and returns at the first chunk of a streamed answer; the stream stays open.
-    pub(super) fn hold(&mut self, request: &[u8]) -> io::Result<u16> {
-        let (status, framing) = self.begin(request)?;
+    /// Sends the request and returns at once.
+    pub(super) fn send(&mut self, request: &[u8]) -> io::Result<()> {
+        self.stream.write_all(request)
+    }
+
+    /// After [`Self::send`]: returns at the first chunk of a streamed answer; the stream stays open.
+    pub(super) fn first_chunk(&mut self) -> io::Result<u16> {
+        let (status, framing) = self.head()?;
         if framing != Framing::Chunked || !self.chunk()? {
             return Err(bad("the answer is no open stream"));
         }
         Ok(status)
     }
 
-    fn begin(&mut self, request: &[u8]) -> io::Result<(u16, Framing)> {
+    fn head(&mut self) -> io::Result<(u16, Framing)> {
         self.body.clear();
-        self.stream.write_all(request)?;
         loop {
             if let Some(end) = find(&self.ahead, b"\r\n\r\n") {
                 let head =

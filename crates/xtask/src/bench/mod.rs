@@ -217,14 +217,15 @@ fn latency(target: &Target, options: &Options, seed: u64, figures: &mut Figures)
     Ok(lateness)
 }
 
-/// Resident memory per open stream, in front of a mock that sends the first token and then holds.
+/// Resident memory per open stream, in front of a mock that takes its time between tokens.
+///
+/// A gateway may hold an answer back until its first token, which comes when all streams are asked for; they stay open,
+/// silent, for a token's time after that.
 fn memory(name: &str, places: &Places, options: &Options, figures: &mut Figures) -> Result<()> {
-    let holding = Target::mock(places, "holding", Duration::from_secs(3_600))?;
-    let target = start(name, places, &holding)?;
+    let slow = Target::mock(places, "slow mock", Duration::from_secs(10))?;
+    let target = start(name, places, &slow)?;
     let streams = if name == "litellm" { options.streams / 10 } else { options.streams };
     let ask = target.ask(true);
-    let warm = hold(&ask, streams.min(64))?;
-    drop(warm);
     let before = Reading::of(target.pid())?.resident_kb as f64;
     let held = hold(&ask, streams)?;
     let after = Reading::of(target.pid())?.resident_kb as f64;
@@ -235,30 +236,21 @@ fn memory(name: &str, places: &Places, options: &Options, figures: &mut Figures)
     Ok(())
 }
 
-/// Opens so many streams and keeps them open, eight at a time.
+/// Opens so many streams, and returns when each has begun.
 fn hold(ask: &Ask, streams: usize) -> Result<Vec<Connection>> {
-    const AT_ONCE: usize = 8;
-    let worker = |own: usize| -> Result<Vec<Connection>> {
-        let mut held = Vec::with_capacity(own);
-        for _ in 0..own {
-            let mut connection = Connection::open(ask.to)?;
-            let status = connection.hold(&ask.request).context("a stream could not be opened")?;
-            if status != 200 {
-                bail!("status {status} for a stream");
-            }
-            held.push(connection);
+    let mut held = Vec::with_capacity(streams);
+    for _ in 0..streams {
+        let mut connection = Connection::open(ask.to)?;
+        connection.send(&ask.request)?;
+        held.push(connection);
+    }
+    for connection in &mut held {
+        let status = connection.first_chunk().context("a stream did not begin")?;
+        if status != 200 {
+            bail!("status {status} for a stream");
         }
-        Ok(held)
-    };
-    std::thread::scope(|scope| {
-        let share = |worker: usize| streams / AT_ONCE + usize::from(worker < streams % AT_ONCE);
-        let workers: Vec<_> = (0..AT_ONCE).map(|at| scope.spawn(move || worker(share(at)))).collect();
-        let mut held = Vec::with_capacity(streams);
-        for worker in workers {
-            held.extend(worker.join().ok().context("a worker of the load generator ended early")??);
-        }
-        Ok(held)
-    })
+    }
+    Ok(held)
 }
 
 /// Resident memory under steady load, in samples of seconds and KB.
