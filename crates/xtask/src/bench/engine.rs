@@ -42,13 +42,14 @@ pub(super) fn json(speeds: &[Speed]) -> Value {
     speeds.iter().map(one).collect()
 }
 
-/// `       16           1800           260       260`; the heading is no line of figures.
+/// `16  0.33  776  309  204`: the sequences first; reading, writing and writing by the clock last. The heading is no such line.
 fn read(line: &str) -> Option<Speed> {
-    let mut cells = line.split_whitespace();
+    let cells: Vec<&str> = line.split_whitespace().collect();
+    let [sequences, .., prefill, decode, _clock] = cells.as_slice() else { return None };
     Some(Speed {
-        sequences: cells.next()?.parse().ok()?,
-        prefill_per_cpu_second: cells.next()?.parse().ok()?,
-        decode_per_cpu_second: cells.next()?.parse().ok()?,
+        sequences: sequences.parse().ok()?,
+        prefill_per_cpu_second: prefill.parse().ok()?,
+        decode_per_cpu_second: decode.parse().ok()?,
     })
 }
 
@@ -68,8 +69,8 @@ mod tests {
 
     #[test]
     fn lines_of_figures_are_read_and_the_heading_is_not() {
-        assert_eq!(read("sequences  prefill/cpu-s  decode/cpu-s  decode/s"), None);
+        assert_eq!(read("sequences  load s  prefill/cpu-s  decode/cpu-s  decode/s"), None);
         let expected = Speed { sequences: 16, prefill_per_cpu_second: 1800.0, decode_per_cpu_second: 260.0 };
-        assert_eq!(read("       16           1800           260       255"), Some(expected));
+        assert_eq!(read("       16    0.33           1800           260       255"), Some(expected));
     }
 }
