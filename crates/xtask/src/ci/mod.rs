@@ -160,7 +160,7 @@ fn contract(workspace: &Workspace) -> Result<Tally> {
     pytest
         .args(["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "contract"])
         .current_dir(&workspace.root);
-    pytest.env("NOVASTACK_BIN", binary(workspace)?).env("PYTHONDONTWRITEBYTECODE", "1");
+    pytest.env("NOVASTACK_BINARY", binary(workspace)?).env("PYTHONDONTWRITEBYTECODE", "1");
     let mut tally = Tally::default();
     let ok = shell::watch(&mut pytest, |line| tally.read_pytest(line))?;
     if !ok && tally.failed == 0 {
