@@ -131,9 +131,9 @@ fn gaps(runner: &mut Runner, references: &[Reference]) -> Vec<Vec<f32>> {
     gaps
 }
 
-/// llama.cpp rounds activations to int8 as we do, but not bit for bit, so near ties fall either way; computed without any
-/// rounding of activations, 10 of its 15 answers come out alike within 16 tokens. What tells a fault from a tie is how
-/// close the tie was, at every one of the 644 places.
+/// llama.cpp rounds activations to int8 as we do, but not bit for bit, so near ties fall either way: its own source,
+/// built here, repeats 9 of the 15 stored answers within 16 tokens (ADR 8 has all that was tried). What tells a fault from
+/// a tie is how close the tie was, at every one of the 644 places.
 #[test]
 fn greedy_answers_differ_from_llama_cpp_in_near_ties_only() {
     let (Some(path), Some(references)) = (weights(), references()) else { return };
@@ -158,8 +158,9 @@ fn greedy_answers_differ_from_llama_cpp_in_near_ties_only() {
         let largest = other.iter().copied().fold(0.0, f32::max);
         println!("the first 16 ids are equal in {sixteen} of {} answers", references.len());
         println!("{} of {} ids differ, all within {largest:.3} logits", other.len(), all.len());
-        // Measured: 21 ids, 0.29 logits (one standard deviation of a row of logits is 4), 9 answers.
-        assert!(other.len() * 20 < all.len() && largest < 0.5 && sixteen >= 7);
+        // Measured with AVX2 and AVX-512: 24 and 21 ids, within 0.20 and 0.29 logits (one standard deviation of a row of
+        // logits is 4); 9 answers with either.
+        assert!(other.len() * 20 < all.len() && largest < 0.5 && sixteen >= 9);
     }
 }
 
