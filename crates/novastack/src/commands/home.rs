@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result};
 use nova_gateway::boot;
 use nova_gateway::config::{Config, Env};
 use nova_ledger::Ledger;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::Global;
 
@@ -92,11 +93,24 @@ pub(crate) fn make_private(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Returns when the process is asked to stop, by Ctrl-C or by its supervisor.
-pub(crate) async fn interrupted() -> io::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        interrupt = tokio::signal::ctrl_c() => interrupt,
-        _ = terminate.recv() => Ok(()),
+/// The requests to stop: Ctrl-C, or the supervisor's SIGTERM. From its making on none is missed.
+#[derive(Debug)]
+pub(crate) struct StopRequests {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopRequests {
+    /// Must be made on a runtime.
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    /// Returns at the next one.
+    pub(crate) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }

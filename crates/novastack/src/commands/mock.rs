@@ -54,11 +54,12 @@ async fn serve(answers: Arc<Answers>, listen: SocketAddr) -> Result<()> {
     let listener = tokio::net::TcpListener::bind(listen).await.with_context(|| {
         format!("cannot listen on `{listen}`\nhint: `--listen 127.0.0.1:0` takes a free port")
     })?;
+    let mut stop_requests = super::home::StopRequests::new()?;
     super::say(&format!("mock provider at http://{}/v1", listener.local_addr()?))?;
     loop {
         let (stream, _) = tokio::select! {
             accepted = listener.accept() => accepted?,
-            interrupted = tokio::signal::ctrl_c() => return Ok(interrupted?),
+            () = stop_requests.next() => return Ok(()),
         };
         stream.set_nodelay(true)?;
         let answers = Arc::clone(&answers);

@@ -14,7 +14,7 @@ use nova_ledger::{Ledger, NewKey, Secret};
 use nova_upstream::{ClientOptions, Tls, TlsOptions};
 
 use super::engine::{FETCH, default_model};
-use super::home::{self, Home};
+use super::home::{self, Home, StopRequests};
 use crate::cli::{Global, Serve};
 
 /// How long requests under way may take once the process was asked to stop.
@@ -49,6 +49,8 @@ pub(crate) fn run(global: &Global, serve: &Serve) -> Result<()> {
         .thread_name("nova-background")
         .enable_all()
         .build()?;
+    // Whoever reads the banner may stop us at once, so this comes first.
+    let mut stop_requests = background.block_on(async { StopRequests::new() })?;
     let (shared, first) = background.block_on(open(&home))?;
     let options = GatewayOptions {
         listen: serve.listen.unwrap_or(home.config.listen),
@@ -63,9 +65,9 @@ pub(crate) fn run(global: &Global, serve: &Serve) -> Result<()> {
         let local = beside.as_ref().map(|beside| beside.local.clone());
         background.spawn(watch(file, Arc::clone(&shared), serve.allow_remote, local));
     }
-    background.block_on(home::interrupted())?;
+    background.block_on(stop_requests.next());
     super::note("stopping: requests under way may finish; once more ends at once");
-    background.block_on(stop(gateway, &shared));
+    background.block_on(stop(gateway, &shared, &mut stop_requests));
     if let Some(beside) = beside {
         beside.engine.shutdown();
         beside.runtime.shutdown_background();
@@ -74,11 +76,11 @@ pub(crate) fn run(global: &Global, serve: &Serve) -> Result<()> {
 }
 
 /// Lets requests finish, or not any longer when asked a second time; then writes what is left.
-async fn stop(gateway: Gateway, shared: &Shared) {
+async fn stop(gateway: Gateway, shared: &Shared, stop_requests: &mut StopRequests) {
     let stopping = tokio::task::spawn_blocking(move || gateway.stop(GRACE));
     tokio::select! {
         _ = stopping => {}
-        _ = home::interrupted() => {}
+        () = stop_requests.next() => {}
     }
     boot::close(shared).await;
 }
