@@ -28,6 +28,7 @@ def ask(gateway, model="deepseek-v4-pro"):
 def test_a_stop_loses_no_usage_record(provider, tmp_path):
     gateway = start(provider, tmp_path)
     ids = {ask(gateway).headers["x-request-id"] for _ in range(50)}
+    ids |= {ask(gateway, "broken").headers["x-request-id"] for _ in range(10)}
     assert gateway.stop() == 0
     # The same data directory again; its keys are still good, and only the first start prints them.
     config = ["--config", str(tmp_path / "nova.yaml")]

@@ -2,7 +2,7 @@
 //!
 //! The same types read `catalog/*.yaml` and the `providers:` and `models:` of a configuration file, where
 //! an entry may add to the catalogue or change what it has; every field is therefore optional here, and
-//! [`crate::check`] says which were needed. The doc comments below become the descriptions of the
+//! `check.rs` says which were needed. The doc comments below become the descriptions of the
 //! configuration's schema.
 
 use std::borrow::Cow;

@@ -57,8 +57,9 @@ while read -r order; do
   case $order in
     start) start ;;
     stop) stop ;;
-    freeze) kill -STOP $(everyone) ;;
-    thaw) kill -CONT $(everyone) ;;
+    # The parent first, which then makes no new children; one that ends meanwhile is no failure.
+    freeze) kill -STOP "$(head -n 1 "$dir/data/postmaster.pid")" && { kill -STOP $(everyone) 2>/dev/null || true; } ;;
+    thaw) { kill -CONT $(everyone) 2>/dev/null || true; } ;;
     create\ *) "$bin/createdb" -h "$dir" -U postgres "${order#create }" >>"$dir/log" 2>&1 ;;
   esac && echo ok || echo "\`$order\` failed: $(tail -n 5 "$dir/log" | tr '\n' ' ')"
 done

@@ -4,7 +4,7 @@
 //! that each has a test in which it must fail; reading and running happen at the edge.
 //!
 //! Reading order: [`ci`] lists the steps, [`tidy`] holds the rules that no compiler knows, [`generate`] the files that are
-//! written by the product itself, [`fuzz`] the fuzz targets' brief run, [`bench`] the measurements; [`metadata`] and
+//! written by the product itself, [`fuzz`] the fuzz targets' brief run, [`mod@bench`] the measurements; [`metadata`] and
 //! [`shell`] are how they see the workspace and start programs.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool speaks to the terminal")]
 

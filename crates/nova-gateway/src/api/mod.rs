@@ -35,7 +35,11 @@ pub async fn serve(worker: &Arc<Worker>, request: Request<Incoming>) -> Response
     let path = request.uri().path();
     if let Some(endpoint) = endpoint(path) {
         return match (endpoint, request.method()) {
-            (Endpoint::Answer(dialect), &Method::POST) => pipeline::answer(worker, dialect, request).await,
+            // In a box of its own, which is gone once a stream's head is out: the connection's task would keep
+            // the room for the whole pipeline as long as the stream lasts.
+            (Endpoint::Answer(dialect), &Method::POST) => {
+                Box::pin(pipeline::answer(worker, dialect, request)).await
+            }
             (Endpoint::Models, &Method::GET) => models::list(worker, request.headers()),
             (Endpoint::Model(name), &Method::GET) => models::one(worker, request.headers(), name),
             (_, method) => {
