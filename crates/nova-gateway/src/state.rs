@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
@@ -33,6 +33,8 @@ pub struct Shared {
     /// The last reload's error, for `/admin/status` and `/readyz`.
     pub reload_error: ArcSwap<Option<String>>,
     pub(crate) stopping: AtomicBool,
+    /// The clients of all workers, whose counters are shown together.
+    clients: Mutex<Vec<nova_upstream::Client>>,
     epoch: Instant,
 }
 
@@ -52,6 +54,7 @@ impl Shared {
             background,
             reload_error: ArcSwap::from_pointee(None),
             stopping: AtomicBool::new(false),
+            clients: Mutex::new(Vec::new()),
             epoch: Instant::now(),
         }
     }
@@ -70,6 +73,12 @@ impl Shared {
     /// A moment on the clock of [`Self::now_ns`].
     pub fn ns_at(&self, at: Instant) -> u64 {
         u64::try_from(at.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Open connections to providers, over all workers.
+    pub fn upstream_connections(&self) -> u64 {
+        let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        clients.iter().map(|client| client.stats().open).sum()
     }
 
     /// Whether new requests are turned away.
@@ -150,6 +159,7 @@ impl fmt::Debug for Worker {
 impl Worker {
     /// A worker around its own connections. `seed` differs from worker to worker.
     pub fn new(shared: Arc<Shared>, client: nova_upstream::Client, seed: u64) -> Self {
+        shared.clients.lock().unwrap_or_else(PoisonError::into_inner).push(client.clone());
         Self { shared, client, random: AtomicU64::new(seed) }
     }
 

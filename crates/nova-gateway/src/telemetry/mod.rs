@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use nova_ledger::{UsageRecord, WriterStats};
 use nova_wire::Dialect;
@@ -103,8 +103,6 @@ pub struct Metrics {
     pub open_receipts: AtomicI64,
     /// The most that they can cost, in billionths of a US dollar.
     pub reserved: AtomicI64,
-    /// Open connections to providers, over all workers.
-    pub upstream_connections: AtomicU64,
 }
 
 impl Default for Metrics {
@@ -137,7 +135,6 @@ impl Metrics {
             held: Gauge::default(),
             open_receipts: AtomicI64::new(0),
             reserved: AtomicI64::new(0),
-            upstream_connections: AtomicU64::new(0),
         };
         metrics.register();
         metrics
@@ -255,8 +252,8 @@ impl Metrics {
         }
     }
 
-    /// The text exposition.
-    pub fn expose(&self, usage: &WriterStats) -> String {
+    /// The text exposition; `connections` is how many to providers are open.
+    pub fn expose(&self, usage: &WriterStats, connections: u64) -> String {
         self.open.set(self.open_receipts.load(Ordering::Relaxed));
         self.held.set(self.reserved.load(Ordering::Relaxed));
         let mut out = String::new();
@@ -266,7 +263,7 @@ impl Metrics {
             ("novastack_usage_queued", "gauge", usage.queued),
             ("novastack_usage_written", "counter", usage.written),
             ("novastack_usage_journaled", "counter", usage.journaled),
-            ("novastack_upstream_connections", "gauge", self.upstream_connections.load(Ordering::Relaxed)),
+            ("novastack_upstream_connections", "gauge", connections),
         ] {
             let suffix = if kind == "counter" { "_total" } else { "" };
             let _ = writeln!(out, "# TYPE {name} {kind}\n{name}{suffix} {value}");

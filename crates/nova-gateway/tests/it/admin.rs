@@ -51,6 +51,35 @@ async fn usage_is_paged_and_summed() {
 }
 
 #[tokio::test]
+async fn metrics_count_what_happened() {
+    let upstream = ScriptedUpstream::answering(|_| Script::json(200, &[], chat_reply("Hi."))).await;
+    let gateway = TestGateway::start(&provider(&upstream.url(), "chat")).await;
+    let reply = gateway.post("/v1/chat/completions", hello()).await;
+    gateway.record(reply.header("x-request-id")).await;
+    let text = gateway.admin("GET", "/metrics", json!(null)).await.text();
+    for line in [
+        r#"novastack_requests_total{dialect="chat",outcome="ok",stream="false"} 1"#,
+        r#"novastack_tokens_total{provider="scripted",model="test-model",kind="output"} 2"#,
+        r#"novastack_cost_nanousd_total{provider="scripted",model="test-model"} 27000"#,
+        "novastack_open_receipts 0",
+        "novastack_reserved_nanousd 0",
+        "novastack_usage_written_total 1",
+        "novastack_upstream_connections 1",
+    ] {
+        assert!(text.lines().any(|one| one == line), "{line} is not in\n{text}");
+    }
+    assert!(text.ends_with("# EOF\n"));
+    // Every metric that is exposed stands in the reference.
+    let exposed: Vec<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    assert!(exposed.len() > 10, "{text}");
+    for name in exposed {
+        let known = |(metric, ..): &(&str, &str, &str)| metric.trim_end_matches("_total") == name;
+        assert!(nova_gateway::telemetry::METRICS.iter().any(known), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_plan_is_explained_without_sending_anything() {
     let upstream = ScriptedUpstream::start([]).await;
     let gateway = TestGateway::start(&provider(&upstream.url(), "chat")).await;
