@@ -12,7 +12,7 @@ use nova_ledger::AttemptRecord;
 use nova_limit::Allowed;
 use nova_route::DeploymentId;
 use nova_upstream::{Deadlines, Failure, Kind, Retry};
-use nova_wire::{Dialect, ErrorClass, Meter, ReplyContext, StreamRelay, Target, UpstreamError};
+use nova_wire::{Dialect, ErrorClass, Meter, ReplyContext, StreamRelay, Target};
 
 use crate::config::Mount;
 use crate::error::{Code, GatewayError, Upstream};
@@ -351,11 +351,4 @@ async fn pause_for(call: &mut Call, pause: Duration) {
 
 fn micros(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
-}
-
-/// The id of an upstream error for the relay, which meets errors after the first content.
-pub(crate) fn explain_late(call: &Call, error: &UpstreamError) -> GatewayError {
-    let provider = call.receipt.answered_by.and_then(|id| call.snapshot.deployment(id));
-    let provider = provider.map_or("the provider", |deployment| &deployment.provider);
-    GatewayError::from_upstream(call.dialect, Upstream { provider, model: &call.peek.model }, error)
 }

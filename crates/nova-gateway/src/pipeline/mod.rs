@@ -29,7 +29,7 @@ use nova_wire::{Dialect, Peek};
 
 use self::relay::Outgoing;
 use self::reserve::Receipt;
-use crate::error::GatewayError;
+use crate::error::{GatewayError, Upstream};
 use crate::snapshot::Snapshot;
 use crate::state::{RequestId, Worker};
 
@@ -54,6 +54,15 @@ pub struct Call {
     pub receipt: Receipt,
     /// The key's permit to be in flight.
     _permit: Option<Permit>,
+}
+
+impl Call {
+    /// Who answers this call, for messages about what went wrong on the way.
+    fn answerer(&self) -> Upstream<'_> {
+        let deployment = self.receipt.answered_by.and_then(|id| self.snapshot.deployment(id));
+        let provider = deployment.map_or("the provider", |deployment| &deployment.provider);
+        Upstream { provider, model: &self.peek.model }
+    }
 }
 
 /// Answers one request of a model dialect.

@@ -225,11 +225,7 @@ impl Streaming {
                     self.end_on_error();
                 }
                 Poll::Ready(Some(Err(failure))) => {
-                    let deployment =
-                        self.call.receipt.answered_by.and_then(|id| self.call.snapshot.deployment(id));
-                    let provider = deployment.map_or("the provider", |deployment| &deployment.provider);
-                    let who = crate::error::Upstream { provider, model: &self.call.peek.model };
-                    let error = GatewayError::from_failure(self.call.dialect, who, &failure);
+                    let error = GatewayError::from_failure(self.call.dialect, self.call.answerer(), &failure);
                     self.break_off(&error);
                 }
                 Poll::Pending => {
@@ -244,7 +240,7 @@ impl Streaming {
 
     fn end_on_error(&mut self) {
         if let Some(error) = self.live.relay.error() {
-            let error = attempt::explain_late(&self.call, error);
+            let error = GatewayError::from_upstream(self.call.dialect, self.call.answerer(), error);
             self.break_off(&error);
         }
     }
