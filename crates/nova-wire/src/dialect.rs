@@ -15,6 +15,10 @@ pub enum Dialect {
     Responses,
     /// Anthropic Messages, `POST /v1/messages`.
     Messages,
+    /// Gemini, `POST /v1beta/models/{model}:generateContent` and `:streamGenerateContent?alt=sse`.
+    Gemini,
+    /// AWS Bedrock's Converse, `POST /model/{model}/converse` and `/converse-stream`. Spoken to upstreams only.
+    Converse,
 }
 
 impl Dialect {
@@ -24,15 +28,28 @@ impl Dialect {
             Self::Chat => "chat",
             Self::Responses => "responses",
             Self::Messages => "messages",
+            Self::Gemini => "gemini",
+            Self::Converse => "converse",
         }
     }
 
-    /// The path that clients of this dialect append to a base URL that ends in `/v1`.
+    /// The path that is appended to a provider's base URL, `{model}` standing for the model's name there.
     pub const fn path(self) -> &'static str {
         match self {
             Self::Chat => "/chat/completions",
             Self::Responses => "/responses",
             Self::Messages => "/messages",
+            Self::Gemini => "/models/{model}:generateContent",
+            Self::Converse => "/model/{model}/converse",
+        }
+    }
+
+    /// The path for a streamed answer, where it is another one.
+    pub const fn stream_path(self) -> Option<&'static str> {
+        match self {
+            Self::Chat | Self::Responses | Self::Messages => None,
+            Self::Gemini => Some("/models/{model}:streamGenerateContent?alt=sse"),
+            Self::Converse => Some("/model/{model}/converse-stream"),
         }
     }
 }

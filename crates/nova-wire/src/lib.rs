@@ -11,7 +11,7 @@
 //!    both stand on `scan`, one pass over raw JSON.
 //! 2. [`hub`] is the one neutral form that a translation passes through, in both directions:
 //!    request, reply, and the deltas of a stream.
-//! 3. [`chat`] and [`messages`] read and write the hub, one module per dialect.
+//! 3. [`chat`], [`messages`], [`responses`] and [`gemini`] read and write the hub, one module per dialect.
 //! 4. [`translate`] puts them together: what goes upstream, and what comes back to the client.
 //! 5. [`sse`] frames streams; [`usage`] and [`error`] read counts and failures from any provider.
 //! 6. [`quirks`] says, as data, in what a provider differs from its dialect.
@@ -19,10 +19,12 @@
 pub mod chat;
 pub mod dialect;
 pub mod error;
+pub mod gemini;
 pub mod hub;
 pub mod messages;
 pub mod peek;
 pub mod quirks;
+pub mod responses;
 mod scan;
 pub mod splice;
 pub mod sse;

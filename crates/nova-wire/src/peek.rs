@@ -85,8 +85,16 @@ impl Pass {
         scan.tally = Some(Tally::default());
         scan.object(|scan, key, _| pass.field(scan, key))?;
         scan.end()?;
-        pass.require("model")?;
-        pass.require(if dialect == Dialect::Responses { "input" } else { "messages" })?;
+        match dialect {
+            // The path says which model.
+            Dialect::Gemini | Dialect::Converse => {}
+            _ => pass.require("model")?,
+        }
+        match dialect {
+            Dialect::Chat | Dialect::Messages | Dialect::Converse => pass.require("messages")?,
+            Dialect::Responses => {}
+            Dialect::Gemini => {}
+        }
         let tokens = scan.tally.map_or(0, |tally| tally.tokens());
         pass.peek.prompt_estimate = tokens + u64::from(pass.peek.messages) * MESSAGE_TOKENS;
         Ok(pass.peek)

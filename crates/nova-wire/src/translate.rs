@@ -14,10 +14,14 @@ mod relay;
 
 pub use relay::StreamRelay;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use serde_json::{Map, Value};
 
 use crate::dialect::Dialect;
 use crate::error::{BadRequest, UpstreamError};
+use crate::hub::names::ToolNames;
 use crate::hub::reply::Finish;
 use crate::peek::Peek;
 use crate::quirks::Quirks;
@@ -48,6 +52,10 @@ pub struct Outbound {
     pub dropped: Vec<String>,
     /// Whether the answer has to come back through the hub.
     pub hub: bool,
+    /// The tools that the upstream knows by other names than the client.
+    pub names: ToolNames,
+    /// The fields of a Responses request that its answer repeats; empty for the other dialects.
+    pub echo: Map<String, Value>,
 }
 
 /// What is needed to bring an answer back.
@@ -72,7 +80,11 @@ pub struct ReplyContext {
     /// An estimate of the prompt's tokens, for dialects that say it at the start of a stream.
     pub prompt_estimate: u64,
     /// In what the upstream differs from its dialect.
-    pub quirks: Quirks,
+    pub quirks: Arc<Quirks>,
+    /// [`Outbound::names`].
+    pub names: ToolNames,
+    /// [`Outbound::echo`].
+    pub echo: Map<String, Value>,
 }
 
 /// A whole answer, ready for the client.
@@ -129,7 +141,7 @@ pub fn request(
     target: &Target<'_>,
 ) -> Result<Outbound, BadRequest> {
     if through_hub(client, target.dialect, target.quirks) {
-        hubway::request(client, body, target)
+        hubway::request(client, body, peek, target)
     } else {
         passthrough::request(client, body, peek, target)
     }
@@ -147,7 +159,9 @@ pub fn reply(ctx: &ReplyContext, body: &[u8]) -> Result<Reply, UpstreamError> {
 /// SDKs skip it, and an event for Messages, whose SDKs expect one.
 pub fn keep_alive(client: Dialect) -> Bytes {
     match client {
-        Dialect::Chat | Dialect::Responses => Bytes::from_static(b": keep-alive\n\n"),
+        Dialect::Chat | Dialect::Responses | Dialect::Gemini | Dialect::Converse => {
+            Bytes::from_static(b": keep-alive\n\n")
+        }
         Dialect::Messages => Bytes::from_static(b"event: ping\ndata: {\"type\":\"ping\"}\n\n"),
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn list(worker: &Worker, headers: &HeaderMap) -> Response<Outgoing> {
             let last = models.last().map(|model| &model.id);
             json!({ "data": data, "has_more": false, "first_id": first, "last_id": last })
         }
-        Dialect::Chat | Dialect::Responses => {
+        Dialect::Chat | Dialect::Responses | Dialect::Gemini | Dialect::Converse => {
             let data: Vec<Value> = models.iter().map(|model| openai(model)).collect();
             json!({ "object": "list", "data": data })
         }
@@ -51,7 +51,7 @@ pub(super) fn one(worker: &Worker, headers: &HeaderMap, name: &str) -> Response<
     };
     let body = match super::dialect_of(headers) {
         Dialect::Messages => anthropic(model),
-        Dialect::Chat | Dialect::Responses => openai(model),
+        Dialect::Chat | Dialect::Responses | Dialect::Gemini | Dialect::Converse => openai(model),
     };
     super::json(body.to_string())
 }

@@ -100,7 +100,7 @@ pub struct Mount {
     /// What every request carries besides.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// In what it differs from its dialect: the offer's quirks over the endpoint's over the provider's.
-    pub quirks: Quirks,
+    pub quirks: Arc<Quirks>,
 }
 
 /// What names mean and what follows what. Every name in it is known.
@@ -291,7 +291,7 @@ impl Config {
                 endpoint: Endpoint::parse(&engine.base_url, &endpoint.path)
                     .map_err(|error| error.to_string())?,
                 headers: Vec::new(),
-                quirks: offer.quirks_at(endpoint),
+                quirks: Arc::new(offer.quirks_at(endpoint)),
             });
         }
         self.deployments.retain(|deployment| &*deployment.provider != LOCAL_PROVIDER);

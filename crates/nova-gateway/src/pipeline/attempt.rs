@@ -12,7 +12,7 @@ use nova_ledger::AttemptRecord;
 use nova_limit::Allowed;
 use nova_route::DeploymentId;
 use nova_upstream::{Deadlines, Failure, Kind, Retry};
-use nova_wire::{Dialect, ErrorClass, Meter, ReplyContext, StreamRelay, Target};
+use nova_wire::{Dialect, ErrorClass, Meter, Outbound, ReplyContext, StreamRelay, Target};
 
 use crate::config::Mount;
 use crate::error::{Code, GatewayError, Upstream};
@@ -143,9 +143,9 @@ async fn one(
         quirks: &mount.quirks,
         max_output: deployment.max_output,
     };
-    let outbound = nova_wire::translate::request(call.dialect, &call.body, &call.peek, &target)
+    let mut outbound = nova_wire::translate::request(call.dialect, &call.body, &call.peek, &target)
         .map_err(|bad| Stumble::Unfit(bad.into()))?;
-    let context = context(call, mount, outbound.hub);
+    let context = context(call, mount, &mut outbound);
     let sent = worker
         .client
         .send(nova_upstream::Request {
@@ -167,11 +167,11 @@ async fn one(
     answer.map(|answer| (outbound.dropped, answer)).map_err(Stumble::Failed)
 }
 
-fn context(call: &Call, mount: &Mount, hub: bool) -> ReplyContext {
+fn context(call: &Call, mount: &Mount, outbound: &mut Outbound) -> ReplyContext {
     ReplyContext {
         client: call.dialect,
         upstream: mount.dialect,
-        hub,
+        hub: outbound.hub,
         model: call.peek.model.clone(),
         id: call.id.as_str().to_owned(),
         created: u64::try_from(call.receipt.started_ms / 1000).unwrap_or_default(),
@@ -179,7 +179,9 @@ fn context(call: &Call, mount: &Mount, hub: bool) -> ReplyContext {
         // Chat has no way to ask; its clients expect `reasoning_content` where the model thinks.
         want_thinking: call.peek.wants_thinking || call.dialect == Dialect::Chat,
         prompt_estimate: call.peek.prompt_estimate,
-        quirks: mount.quirks.clone(),
+        quirks: Arc::clone(&mount.quirks),
+        names: std::mem::take(&mut outbound.names),
+        echo: std::mem::take(&mut outbound.echo),
     }
 }
 

@@ -147,7 +147,7 @@ pub(crate) fn read(row: &AnyRow) -> Result<UsageRecord, sqlx::Error> {
 }
 
 fn read_dialect(word: &str) -> Result<Dialect, sqlx::Error> {
-    [Dialect::Chat, Dialect::Responses, Dialect::Messages]
+    [Dialect::Chat, Dialect::Responses, Dialect::Messages, Dialect::Gemini, Dialect::Converse]
         .into_iter()
         .find(|dialect| dialect.as_str() == word)
         .ok_or_else(|| damaged("a dialect that is not known"))

@@ -95,7 +95,12 @@ fn parts(message: &Value, quirks: &Quirks) -> Vec<ReplyPart> {
 
 fn tool_call(id: String, function: &Value) -> Option<ReplyPart> {
     let name = chat::text(function, "name")?.to_owned();
-    Some(ReplyPart::ToolCall(ToolCall { id, name, arguments: message::arguments(function) }))
+    Some(ReplyPart::ToolCall(ToolCall {
+        id,
+        name,
+        arguments: message::arguments(function),
+        ..ToolCall::default()
+    }))
 }
 
 /// Writes an answer.

@@ -41,7 +41,7 @@ struct AnthropicError<'a> {
 /// The error as a response body in the client's dialect.
 pub fn body(client: Dialect, view: &ErrorView<'_>) -> Vec<u8> {
     match client {
-        Dialect::Chat | Dialect::Responses => json(&openai(view)),
+        Dialect::Chat | Dialect::Responses | Dialect::Gemini | Dialect::Converse => json(&openai(view)),
         Dialect::Messages => json(&anthropic(view)),
     }
 }
@@ -53,7 +53,9 @@ pub fn body(client: Dialect, view: &ErrorView<'_>) -> Vec<u8> {
 pub fn event(client: Dialect, view: &ErrorView<'_>) -> Bytes {
     let mut out = Vec::with_capacity(256);
     match client {
-        Dialect::Chat | Dialect::Responses => sse::write(&mut out, None, &openai(view)),
+        Dialect::Chat | Dialect::Responses | Dialect::Gemini | Dialect::Converse => {
+            sse::write(&mut out, None, &openai(view))
+        }
         Dialect::Messages => sse::write(&mut out, Some("error"), &anthropic(view)),
     }
     Bytes::from(out)

@@ -7,6 +7,7 @@
 
 use crate::error::UpstreamError;
 use crate::hub::reply::Finish;
+use crate::hub::request::Mark;
 use crate::usage::Usage;
 
 /// A piece of a streamed answer.
@@ -37,6 +38,8 @@ pub enum Delta {
         id: String,
         /// The tool's name.
         name: String,
+        /// What only some dialects say of a call.
+        mark: Mark,
     },
     /// More of a tool call's arguments. Never empty.
     ToolArguments {

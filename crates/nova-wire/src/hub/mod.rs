@@ -4,8 +4,10 @@
 //! same, and what the target cannot carry is returned by name (`dropped`), never lost in silence.
 //! The hub holds what two or more dialects share, in their common meaning; it is no union of all.
 //!
-//! [`request`] is what a client asks, [`reply`] a whole answer, [`delta`] a piece of a streamed one.
+//! [`request`] is what a client asks, [`reply`] a whole answer, [`delta`] a piece of a streamed one;
+//! [`names`] brings tools into names and forms that the target takes, and back.
 
 pub mod delta;
+pub mod names;
 pub mod reply;
 pub mod request;

@@ -143,18 +143,32 @@ pub enum Source {
 }
 
 /// A call of a tool.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ToolCall {
     /// The call's id, as whoever made it spelled it.
     pub id: String,
     /// The tool's name.
     pub name: String,
-    /// The arguments as JSON text, as the model wrote it. It may be empty or cut.
+    /// The arguments as JSON text, as the model wrote it. It may be empty or cut. Of a call with free
+    /// text ([`Mark::custom`]) they are `{"input": "the text"}`.
     pub arguments: String,
+    /// What only some dialects say of a call.
+    pub mark: Mark,
+}
+
+/// What only some dialects say of a tool call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// The group of tools that the tool's name belongs to (Responses' `namespace`).
+    pub namespace: Option<String>,
+    /// Whether the tool takes free text (Responses' and chat's `custom` tools).
+    pub custom: bool,
+    /// The provider's opaque signature on the call, which has to come back (Gemini's `thoughtSignature`).
+    pub signature: Option<String>,
 }
 
 /// A tool that the model may call.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tool {
     /// Its name.
     pub name: String,
@@ -168,6 +182,10 @@ pub struct Tool {
     pub cache: Option<Value>,
     /// For a tool that a provider runs itself, or that only its dialect knows: its type and whole JSON.
     pub foreign: Option<Value>,
+    /// The group that the name belongs to (Responses' `namespace`).
+    pub namespace: Option<String>,
+    /// For a tool that takes free text: the form of the text (Responses' `format`), `Null` where unsaid.
+    pub custom: Option<Value>,
 }
 
 /// Which tools the model may or must call.

@@ -95,7 +95,8 @@ const fn is_word(byte: u8) -> bool {
 }
 
 /// FNV-1a with a seed: short, and the same on every machine and in every version.
-fn hash(text: &str, seed: u64) -> u64 {
+/// FNV-1a with a salt: for names that must be the same every time, never for security.
+pub(crate) fn hash(text: &str, seed: u64) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325 ^ seed, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })

@@ -73,6 +73,7 @@ fn read_block(block: &Value) -> Option<ReplyPart> {
             id: text(block, "id").to_owned(),
             name: ids::from_word(text(block, "name")).into_owned(),
             arguments: block.get("input").map_or_else(|| "{}".to_owned(), Value::to_string),
+            ..ToolCall::default()
         })),
         _ => None,
     }

@@ -24,7 +24,9 @@ pub(crate) fn context() -> ReplyContext {
         include_usage: true,
         want_thinking: true,
         prompt_estimate: 42,
-        quirks: Quirks::default(),
+        quirks: Quirks::default().into(),
+        names: Default::default(),
+        echo: Default::default(),
     }
 }
 

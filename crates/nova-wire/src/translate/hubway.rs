@@ -1,37 +1,61 @@
 //! Two dialects, or one that an upstream strays far from: everything passes through the hub.
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::passthrough::cut;
 use super::{Meter, Outbound, Reply, ReplyContext, Target};
 use crate::chat;
 use crate::dialect::Dialect;
 use crate::error::{BadRequest, UpstreamError};
+use crate::gemini;
+use crate::hub::names::{Takes, ToolNames};
 use crate::hub::reply::{Finish, ReplyPart};
 use crate::hub::{self, delta::Delta};
 use crate::messages;
+use crate::peek::Peek;
 use crate::quirks::Quirks;
+use crate::responses;
 use crate::sse::{BadEvent, Decoder, Event};
 
 /// The request, read from the client's dialect and written in the target's.
-pub(super) fn request(client: Dialect, body: &[u8], target: &Target<'_>) -> Result<Outbound, BadRequest> {
+pub(super) fn request(
+    client: Dialect,
+    body: &[u8],
+    peek: &Peek,
+    target: &Target<'_>,
+) -> Result<Outbound, BadRequest> {
     let mut request = match client {
         Dialect::Chat => chat::request::read(body)?,
         Dialect::Messages => messages::request::read(body)?,
-        Dialect::Responses => return Err(untranslated(client, target.dialect)),
+        Dialect::Responses => responses::request::read(body)?,
+        Dialect::Gemini => gemini::request::read(body)?,
+        Dialect::Converse => return Err(untranslated(client, target.dialect)),
     };
+    // Gemini says it by its path.
+    request.stream = peek.stream;
     let mut dropped = Vec::new();
     if client != target.dialect {
         // What only the client's dialect knows has no meaning in another.
         dropped.extend(std::mem::take(&mut request.extra).into_iter().filter_map(named));
     }
+    let echo = if client == Dialect::Responses { responses::request::echo(body) } else { Map::new() };
+    let own = client == target.dialect;
+    let longest = match target.dialect {
+        dialect if dialect == client => usize::MAX,
+        Dialect::Messages => messages::ids::LONGEST_NAME,
+        _ => 64,
+    };
+    let takes = Takes { custom: own, namespaces: own, longest };
+    let names = ToolNames::bridge(&mut request, takes);
     let body = match target.dialect {
         Dialect::Chat => chat::request::write(&request, target, &mut dropped)?,
         Dialect::Messages => messages::request::write(&request, target, &mut dropped)?,
-        Dialect::Responses => return Err(untranslated(client, target.dialect)),
+        Dialect::Responses => responses::request::write(&request, target, &mut dropped)?,
+        Dialect::Gemini => gemini::request::write(&request, target, &mut dropped)?,
+        Dialect::Converse => return Err(untranslated(client, target.dialect)),
     };
-    Ok(Outbound { body, dropped, hub: true })
+    Ok(Outbound { body, dropped, hub: true, names, echo })
 }
 
 /// The name of a field that is lost; a field that asks for nothing is not missed.
@@ -60,15 +84,24 @@ fn untranslated(client: Dialect, target: Dialect) -> BadRequest {
 
 /// A whole answer, read from the upstream's dialect and written in the client's.
 pub(super) fn reply(ctx: &ReplyContext, body: &[u8]) -> Result<Reply, UpstreamError> {
-    let (reply, cost) = match ctx.upstream {
+    let (mut reply, cost) = match ctx.upstream {
         Dialect::Chat => (chat::reply::read(body, &ctx.quirks)?, chat::reply::cost_usd(body)),
         Dialect::Messages => (messages::reply::read(body, &ctx.quirks)?, None),
-        Dialect::Responses => return Err(chat::garbage("answers of this dialect cannot be translated")),
+        Dialect::Responses => (responses::reply::read(body, &ctx.quirks)?, None),
+        Dialect::Gemini => (gemini::reply::read(body, &ctx.quirks)?, None),
+        Dialect::Converse => return Err(chat::garbage("answers of this dialect cannot be translated")),
     };
+    for part in &mut reply.parts {
+        if let ReplyPart::ToolCall(call) = part {
+            ctx.names.call(call);
+        }
+    }
     let body = match ctx.client {
         Dialect::Chat => chat::reply::write(&reply, ctx),
         Dialect::Messages => messages::reply::write(&reply, ctx),
-        Dialect::Responses => return Err(chat::garbage("answers cannot be translated into this dialect")),
+        Dialect::Responses => responses::reply::write(&reply, ctx),
+        Dialect::Gemini => gemini::reply::write(&reply, ctx),
+        Dialect::Converse => return Err(chat::garbage("answers cannot be translated into this dialect")),
     };
     Ok(Reply { body, meter: Meter { upstream_cost_usd: cost, ..meter(reply) } })
 }
@@ -100,6 +133,8 @@ fn size(part: &ReplyPart) -> u64 {
 enum Reader {
     Chat(chat::stream::Reader),
     Messages(messages::stream::Reader),
+    Responses(responses::stream::Reader),
+    Gemini(gemini::stream::Reader),
     /// A dialect without a translator.
     None,
 }
@@ -109,7 +144,9 @@ impl Reader {
         match upstream {
             Dialect::Chat => Self::Chat(chat::stream::Reader::new(quirks)),
             Dialect::Messages => Self::Messages(messages::stream::Reader::new(quirks)),
-            Dialect::Responses => Self::None,
+            Dialect::Responses => Self::Responses(responses::stream::Reader::new(quirks)),
+            Dialect::Gemini => Self::Gemini(gemini::stream::Reader::new(quirks)),
+            Dialect::Converse => Self::None,
         }
     }
 
@@ -117,6 +154,8 @@ impl Reader {
         match self {
             Self::Chat(reader) => reader.event(event, out),
             Self::Messages(reader) => reader.event(event, out),
+            Self::Responses(reader) => reader.event(event, out),
+            Self::Gemini(reader) => reader.event(event, out),
             Self::None => Err(BadEvent),
         }
     }
@@ -125,6 +164,8 @@ impl Reader {
         match self {
             Self::Chat(reader) => reader.end(out),
             Self::Messages(reader) => reader.end(out),
+            Self::Responses(reader) => reader.end(out),
+            Self::Gemini(reader) => reader.end(out),
             Self::None => {}
         }
     }
@@ -135,6 +176,8 @@ impl Reader {
 enum Writer {
     Chat(chat::stream::Writer),
     Messages(messages::stream::Writer),
+    Responses(responses::stream::Writer),
+    Gemini(gemini::stream::Writer),
     None,
 }
 
@@ -143,7 +186,9 @@ impl Writer {
         match ctx.client {
             Dialect::Chat => Self::Chat(chat::stream::Writer::new(ctx)),
             Dialect::Messages => Self::Messages(messages::stream::Writer::new(ctx)),
-            Dialect::Responses => Self::None,
+            Dialect::Responses => Self::Responses(responses::stream::Writer::new(ctx)),
+            Dialect::Gemini => Self::Gemini(gemini::stream::Writer::new(ctx)),
+            Dialect::Converse => Self::None,
         }
     }
 
@@ -151,6 +196,8 @@ impl Writer {
         match self {
             Self::Chat(writer) => writer.delta(delta, out),
             Self::Messages(writer) => writer.delta(delta, out),
+            Self::Responses(writer) => writer.delta(delta, out),
+            Self::Gemini(writer) => writer.delta(delta, out),
             Self::None => {}
         }
     }
@@ -159,6 +206,8 @@ impl Writer {
         match self {
             Self::Chat(writer) => writer.finish(out),
             Self::Messages(writer) => writer.finish(out),
+            Self::Responses(writer) => writer.finish(out),
+            Self::Gemini(writer) => writer.finish(out),
             Self::None => {}
         }
     }
@@ -173,6 +222,7 @@ pub(super) struct Relay {
     deltas: Vec<Delta>,
     /// What was written and not yet given out.
     ready: Vec<u8>,
+    names: ToolNames,
     no_finish: bool,
     over: bool,
 }
@@ -185,6 +235,7 @@ impl Relay {
             writer: Writer::new(ctx),
             deltas: Vec::new(),
             ready: Vec::new(),
+            names: ctx.names.clone(),
             no_finish: ctx.quirks.no_finish_reason == Some(true),
             over: false,
         }
@@ -228,6 +279,7 @@ impl Relay {
             if let Reader::Chat(reader) = &self.reader {
                 meter.upstream_cost_usd = reader.cost_usd();
             }
+            restore(&self.names, &mut self.deltas);
             done = apply(&mut self.deltas, &mut self.writer, &mut self.ready, meter)
                 .map(|over| self.over |= over);
         }
@@ -236,6 +288,7 @@ impl Relay {
     }
 
     fn apply(&mut self, meter: &mut Meter) -> Result<(), UpstreamError> {
+        restore(&self.names, &mut self.deltas);
         self.over |= apply(&mut self.deltas, &mut self.writer, &mut self.ready, meter)?;
         Ok(())
     }
@@ -245,6 +298,18 @@ impl Relay {
     fn give(&mut self, meter: &Meter, out: &mut Vec<Bytes>) {
         if meter.content_started && !self.ready.is_empty() {
             out.push(Bytes::from(std::mem::take(&mut self.ready)));
+        }
+    }
+}
+
+/// Gives calls back the names that the client knows.
+fn restore(names: &ToolNames, deltas: &mut [Delta]) {
+    if names.is_empty() {
+        return;
+    }
+    for delta in deltas {
+        if let Delta::ToolStart { name, mark, .. } = delta {
+            names.mark(name, mark);
         }
     }
 }

@@ -1,12 +1,13 @@
 //! One dialect on both sides: bytes are passed on, and only looked at.
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Meter, Outbound, Reply, ReplyContext, Seen, Target, hubway};
 use crate::chat;
 use crate::dialect::Dialect;
 use crate::error::{BadRequest, ErrorClass, UpstreamError};
+use crate::hub::names::ToolNames;
 use crate::messages;
 use crate::peek::Peek;
 use crate::quirks::{MaxTokensField, Quirks, ToolChoiceForm};
@@ -24,11 +25,15 @@ pub(super) fn request(
         && peek.stream
         && !peek.include_usage
         && target.quirks.stream_options != Some(false);
+    if client == Dialect::Gemini {
+        // The path names the model, and nothing in the body is the gateway's own.
+        return Ok(unchanged(body.to_vec(), Vec::new()));
+    }
     let model = splice::quoted(target.model);
     if is_plain(client, peek, target) && !(asks_usage && peek.stream_options_span.is_some()) {
         let front: &[u8] = if asks_usage { br#""stream_options":{"include_usage":true},"# } else { b"" };
         let body = splice::replace(body, peek.model_span.clone(), &model, front);
-        return Ok(Outbound { body, dropped: Vec::new(), hub: false });
+        return Ok(unchanged(body, Vec::new()));
     }
     let fields = splice::fields(body)?;
     let mut plan =
@@ -47,7 +52,11 @@ pub(super) fn request(
         plan.edits.push(Edit::Set(name, value.to_string().into_bytes()));
     }
     let body = splice::apply(body, &fields, &plan.edits);
-    Ok(Outbound { body, dropped: plan.dropped, hub: false })
+    Ok(unchanged(body, plan.dropped))
+}
+
+fn unchanged(body: Vec<u8>, dropped: Vec<String>) -> Outbound {
+    Outbound { body, dropped, hub: false, names: ToolNames::default(), echo: Map::new() }
 }
 
 /// Whether nothing but the model's name has to change.
@@ -190,7 +199,9 @@ pub(super) fn reply(ctx: &ReplyContext, body: &[u8]) -> Result<Reply, UpstreamEr
     let meter = match ctx.upstream {
         Dialect::Chat => chat::reply::meter(body, &ctx.quirks)?,
         Dialect::Messages => hubway::meter(messages::reply::read(body, &ctx.quirks)?),
-        Dialect::Responses => Meter::default(),
+        Dialect::Responses => hubway::meter(crate::responses::reply::read(body, &ctx.quirks)?),
+        Dialect::Gemini => hubway::meter(crate::gemini::reply::read(body, &ctx.quirks)?),
+        Dialect::Converse => Meter::default(),
     };
     Ok(Reply { body: body.to_vec(), meter })
 }
@@ -200,6 +211,8 @@ pub(super) fn reply(ctx: &ReplyContext, body: &[u8]) -> Result<Reply, UpstreamEr
 enum Observer {
     Chat(chat::stream::Observer),
     Messages(messages::stream::Observer),
+    Responses(crate::responses::stream::Observer),
+    Gemini(crate::gemini::stream::Observer),
     /// A dialect that is only passed on.
     None,
 }
@@ -209,6 +222,8 @@ impl Observer {
         match self {
             Self::Chat(observer) => observer.event(event, meter),
             Self::Messages(observer) => observer.event(event, meter),
+            Self::Responses(observer) => observer.event(event, meter),
+            Self::Gemini(observer) => observer.event(event, meter),
             Self::None => Seen { content: true, ..Seen::default() },
         }
     }
@@ -239,7 +254,11 @@ impl Relay {
             observer: match ctx.upstream {
                 Dialect::Chat => Observer::Chat(chat::stream::Observer::new(&ctx.quirks)),
                 Dialect::Messages => Observer::Messages(messages::stream::Observer::new(&ctx.quirks)),
-                Dialect::Responses => Observer::None,
+                Dialect::Responses => {
+                    Observer::Responses(crate::responses::stream::Observer::new(&ctx.quirks))
+                }
+                Dialect::Gemini => Observer::Gemini(crate::gemini::stream::Observer::new(&ctx.quirks)),
+                Dialect::Converse => Observer::None,
             },
             held: Vec::new(),
             held_bytes: 0,
@@ -334,7 +353,8 @@ impl Relay {
             match self.dialect {
                 Dialect::Chat => out.push(Bytes::from_static(crate::sse::DONE)),
                 Dialect::Messages => out.push(Bytes::from_static(STOP)),
-                Dialect::Responses => {}
+                // A Responses stream ends with its last event, a Gemini stream with the connection.
+                Dialect::Responses | Dialect::Gemini | Dialect::Converse => {}
             }
         }
         self.ended = true;

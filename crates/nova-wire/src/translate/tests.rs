@@ -90,7 +90,9 @@ fn context(quirks: Quirks, include_usage: bool) -> ReplyContext {
         include_usage,
         want_thinking: true,
         prompt_estimate: 3,
-        quirks,
+        quirks: quirks.into(),
+        names: Default::default(),
+        echo: Default::default(),
     }
 }
 

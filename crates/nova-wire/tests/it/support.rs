@@ -36,7 +36,9 @@ pub(crate) fn context(client: Dialect, upstream: Dialect, quirks: &Quirks) -> Re
         include_usage: true,
         want_thinking: true,
         prompt_estimate: 12,
-        quirks: quirks.clone(),
+        quirks: quirks.clone().into(),
+        names: Default::default(),
+        echo: Default::default(),
     }
 }
 

@@ -281,7 +281,7 @@ impl Checker<'_> {
                         dialect: endpoint.dialect,
                         endpoint: parsed,
                         headers: headers.clone(),
-                        quirks,
+                        quirks: quirks.into(),
                     });
                 }
                 Err(error) => {

@@ -13,7 +13,12 @@ fn parsed(answer: &Value, quirks: &Quirks) -> Reply {
 }
 
 fn call(id: &str, name: &str, arguments: &str) -> ReplyPart {
-    ReplyPart::ToolCall(ToolCall { id: id.into(), name: name.into(), arguments: arguments.into() })
+    ReplyPart::ToolCall(ToolCall {
+        id: id.into(),
+        name: name.into(),
+        arguments: arguments.into(),
+        ..ToolCall::default()
+    })
 }
 
 fn thinking(text: &str) -> ReplyPart {

@@ -102,7 +102,7 @@ fn tools(fields: &mut Map<String, Value>, request: &mut Request) -> Result<(), B
 }
 
 fn named(name: String) -> Tool {
-    Tool { name, description: None, parameters: None, strict: None, cache: None, foreign: None }
+    Tool { name, ..Tool::default() }
 }
 
 fn function_tool(function: &Value, cache: Option<&Value>, path: &str) -> Result<Tool, BadRequest> {
@@ -279,7 +279,12 @@ fn tool_call(id: &str, function: &Value, path: &str) -> Result<Part, BadRequest>
     let name =
         chat::text(function, "name").ok_or_else(|| bad(format!("{path}.function.name"), "is missing"))?;
     let arguments = message::arguments(function);
-    Ok(Part::ToolCall(ToolCall { id: id.to_owned(), name: name.to_owned(), arguments }))
+    Ok(Part::ToolCall(ToolCall {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        arguments,
+        ..ToolCall::default()
+    }))
 }
 
 /// The content of a message: a string, nothing, or parts.

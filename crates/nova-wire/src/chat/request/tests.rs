@@ -408,7 +408,12 @@ fn any_round() -> impl Strategy<Value = Vec<Turn>> {
             parts.push(Part::Text { text: answer, cache: None });
             let ids: Vec<String> = (0..calls).map(|at| format!("call_{at}")).collect();
             let call = |id: &String| {
-                Part::ToolCall(ToolCall { id: id.clone(), name: "f".into(), arguments: "{}".into() })
+                Part::ToolCall(ToolCall {
+                    id: id.clone(),
+                    name: "f".into(),
+                    arguments: "{}".into(),
+                    ..ToolCall::default()
+                })
             };
             parts.extend(ids.iter().map(call));
             let result = |id: &String| Part::ToolResult {
@@ -433,8 +438,7 @@ fn any_request() -> impl Strategy<Value = Request> {
         description: Some("d".into()),
         parameters: Some(json!({"type": "object", "properties": {}})),
         strict: Some(true),
-        cache: None,
-        foreign: None,
+        ..Tool::default()
     });
     let choice = prop_oneof![
         Just(ToolChoice::Auto),

@@ -7,6 +7,7 @@ use crate::dialect::Dialect;
 use crate::error;
 use crate::hub::delta::Delta;
 use crate::hub::reply::Finish;
+use crate::hub::request::Mark;
 use crate::quirks::Quirks;
 use crate::sse::{BadEvent, Event};
 use crate::usage;
@@ -281,7 +282,12 @@ impl Reader {
         let index = number(at);
         let call = &mut self.calls[at];
         if !std::mem::replace(&mut call.started, true) {
-            out.push(Delta::ToolStart { index, id: call.id.clone(), name: call.name.clone() });
+            out.push(Delta::ToolStart {
+                index,
+                id: call.id.clone(),
+                name: call.name.clone(),
+                mark: Mark::default(),
+            });
         }
         if call.given < call.arguments.len() {
             out.push(Delta::ToolArguments { index, json: call.arguments[call.given..].to_owned() });

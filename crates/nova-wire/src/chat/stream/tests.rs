@@ -6,6 +6,7 @@ use super::*;
 use crate::dialect::Dialect;
 use crate::hub::delta::Delta;
 use crate::hub::reply::Finish;
+use crate::hub::request::Mark;
 use crate::quirks::Quirks;
 use crate::sse::Decoder;
 use crate::translate::{Meter, ReplyContext};
@@ -20,7 +21,7 @@ fn short(delta: &Delta) -> String {
         Delta::RedactedThinking(text) => format!("redacted {text}"),
         Delta::Text(text) => format!("text {text}"),
         Delta::Refusal(text) => format!("refuse {text}"),
-        Delta::ToolStart { index, id, name } => format!("call{index} {id} {name}"),
+        Delta::ToolStart { index, id, name, .. } => format!("call{index} {id} {name}"),
         Delta::ToolArguments { index, json } => format!("args{index} {json}"),
         Delta::ToolEnd { index } => format!("end{index}"),
         Delta::Usage(usage) => format!("usage {}+{}", usage.prompt(), usage.output),
@@ -268,7 +269,9 @@ pub(crate) fn context(include_usage: bool, want_thinking: bool) -> ReplyContext 
         include_usage,
         want_thinking,
         prompt_estimate: 0,
-        quirks: Quirks::default(),
+        quirks: Quirks::default().into(),
+        names: Default::default(),
+        echo: Default::default(),
     }
 }
 
@@ -337,7 +340,7 @@ fn chunks_are_written_as_openai_writes_them() {
         Delta::Start { model: Some("real".into()), usage: None },
         Delta::Thinking("t".into()),
         Delta::Text("a\"b".into()),
-        Delta::ToolStart { index: 4, id: "x".into(), name: "f".into() },
+        Delta::ToolStart { index: 4, id: "x".into(), name: "f".into(), mark: Mark::default() },
         Delta::ToolEnd { index: 4 },
         Delta::Usage(Usage { input: 1, cache_read: 2, output: 3, ..Usage::default() }),
         Delta::Finish(Finish::ToolCalls),
@@ -374,7 +377,7 @@ fn the_writer_is_read_back_by_reader_and_observer() {
         Delta::Signature("s".into()),
         Delta::Text("a".into()),
         Delta::Refusal("no".into()),
-        Delta::ToolStart { index: 0, id: "x".into(), name: "f".into() },
+        Delta::ToolStart { index: 0, id: "x".into(), name: "f".into(), mark: Mark::default() },
         Delta::ToolArguments { index: 0, json: "{\"a\":".into() },
         Delta::ToolArguments { index: 0, json: "1}".into() },
         Delta::ToolEnd { index: 0 },
@@ -407,7 +410,12 @@ pub(crate) fn any_delta() -> impl Strategy<Value = Delta> {
         "[a-z]{1,3}".prop_map(Delta::RedactedThinking),
         "[a-z]{1,3}".prop_map(Delta::Text),
         "[a-z]{1,3}".prop_map(Delta::Refusal),
-        (0u32..3, "[a-z]{0,2}").prop_map(|(index, id)| Delta::ToolStart { index, id, name: "f".into() }),
+        (0u32..3, "[a-z]{0,2}").prop_map(|(index, id)| Delta::ToolStart {
+            index,
+            id,
+            name: "f".into(),
+            mark: Mark::default()
+        }),
         (0u32..3, "[a-z0-9{}\"]{1,3}").prop_map(|(index, json)| Delta::ToolArguments { index, json }),
         (0u32..3).prop_map(|index| Delta::ToolEnd { index }),
         (0u64..9).prop_map(|output| Delta::Usage(Usage { output, ..Usage::default() })),

@@ -89,7 +89,7 @@ impl Writer {
             Delta::Thinking(_) | Delta::Signature(_) | Delta::RedactedThinking(_) => self.start(out),
             Delta::Text(text) => self.field("content", &text, out),
             Delta::Refusal(text) => self.field("refusal", &text, out),
-            Delta::ToolStart { index, id, name } => self.start_call(index, id, &name, out),
+            Delta::ToolStart { index, id, name, .. } => self.start_call(index, id, &name, out),
             Delta::ToolArguments { index, json } => self.arguments(index, &json, out),
             Delta::ToolEnd { index } => self.end_call(index, out),
             Delta::Usage(usage) => self.usage = Some(usage),

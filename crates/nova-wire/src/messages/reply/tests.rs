@@ -10,7 +10,12 @@ fn written(reply: &Reply) -> Value {
 }
 
 fn call(id: &str, arguments: &str) -> ReplyPart {
-    ReplyPart::ToolCall(ToolCall { id: id.to_owned(), name: "f".to_owned(), arguments: arguments.to_owned() })
+    ReplyPart::ToolCall(ToolCall {
+        id: id.to_owned(),
+        name: "f".to_owned(),
+        arguments: arguments.to_owned(),
+        ..ToolCall::default()
+    })
 }
 
 #[test]

@@ -72,7 +72,7 @@ fn read_block(
             let id = ids::from_word(&block.need_string("id")?).into_owned();
             let name = block.need_string("name")?;
             let arguments = block.take("input").map_or_else(|| "{}".to_owned(), |input| input.to_string());
-            parts.push(Part::ToolCall(ToolCall { id, name, arguments }));
+            parts.push(Part::ToolCall(ToolCall { id, name, arguments, ..ToolCall::default() }));
         }
         "tool_result" => {
             let id = ids::from_word(&block.need_string("tool_use_id")?).into_owned();

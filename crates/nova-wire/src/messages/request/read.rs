@@ -142,7 +142,7 @@ fn read_tool(mut tool: Object, extra: &mut Map<String, Value>) -> Result<Tool, B
     if kind != "custom" {
         let name = tool.fields.get("name").and_then(Value::as_str).unwrap_or(kind).to_owned();
         let foreign = Some(Value::Object(tool.fields));
-        return Ok(Tool { name, description: None, parameters: None, strict: None, cache: None, foreign });
+        return Ok(Tool { name, foreign, ..Tool::default() });
     }
     tool.take("type");
     let name = tool.need_string("name")?;
@@ -151,7 +151,7 @@ fn read_tool(mut tool: Object, extra: &mut Map<String, Value>) -> Result<Tool, B
     let strict = tool.flag("strict")?;
     let cache = tool.take("cache_control");
     keep("tools", tool, extra);
-    Ok(Tool { name, description, parameters, strict, cache, foreign: None })
+    Ok(Tool { name, description, parameters, strict, cache, ..Tool::default() })
 }
 
 fn read_thinking(

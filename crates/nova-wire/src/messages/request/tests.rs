@@ -19,7 +19,12 @@ fn user(words: &str) -> Turn {
 }
 
 fn call(id: &str, arguments: &str) -> Part {
-    Part::ToolCall(ToolCall { id: id.to_owned(), name: "f".to_owned(), arguments: arguments.to_owned() })
+    Part::ToolCall(ToolCall {
+        id: id.to_owned(),
+        name: "f".to_owned(),
+        arguments: arguments.to_owned(),
+        ..ToolCall::default()
+    })
 }
 
 fn result(id: &str, words: &str) -> Part {
@@ -27,14 +32,7 @@ fn result(id: &str, words: &str) -> Part {
 }
 
 fn tool(name: &str, parameters: Value) -> Tool {
-    Tool {
-        name: name.to_owned(),
-        description: None,
-        parameters: Some(parameters),
-        strict: None,
-        cache: None,
-        foreign: None,
-    }
+    Tool { name: name.to_owned(), parameters: Some(parameters), ..Tool::default() }
 }
 
 fn asking() -> Request {

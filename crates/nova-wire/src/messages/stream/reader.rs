@@ -6,6 +6,7 @@ use crate::dialect::Dialect;
 use crate::error;
 use crate::hub::delta::Delta;
 use crate::hub::reply::{Finish, ReplyPart};
+use crate::hub::request::Mark;
 use crate::messages::{finish, garbage, ids, reply, text};
 use crate::quirks::Quirks;
 use crate::sse::{self, BadEvent};
@@ -154,7 +155,7 @@ impl Reader {
             "tool_use" => {
                 let id = text(block, "id").to_owned();
                 let name = ids::from_word(text(block, "name")).into_owned();
-                out.push(Delta::ToolStart { index, id, name });
+                out.push(Delta::ToolStart { index, id, name, mark: Mark::default() });
                 let whole = block.get("input").filter(|input| match input {
                     Value::Object(fields) => !fields.is_empty(),
                     _ => false,
@@ -233,7 +234,7 @@ impl Reader {
                 ReplyPart::Text(text) => out.push(Delta::Text(text)),
                 ReplyPart::Refusal(text) => out.push(Delta::Refusal(text)),
                 ReplyPart::ToolCall(call) => {
-                    out.push(Delta::ToolStart { index, id: call.id, name: call.name });
+                    out.push(Delta::ToolStart { index, id: call.id, name: call.name, mark: Mark::default() });
                     out.push(Delta::ToolArguments { index, json: call.arguments });
                     out.push(Delta::ToolEnd { index });
                 }

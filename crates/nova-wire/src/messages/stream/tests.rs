@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use crate::hub::delta::Delta;
 use crate::hub::reply::Finish;
+use crate::hub::request::Mark;
 use crate::messages::grammar::{Block, Said, assert_messages_grammar};
 use crate::messages::stream::{Observer, Writer};
 use crate::messages::support::{context, deltas, framed, repository, written};
@@ -20,7 +21,7 @@ fn thought(text: &str) -> Delta {
 }
 
 fn tool(index: u32) -> Delta {
-    Delta::ToolStart { index, id: format!("call_{index}"), name: "f".to_owned() }
+    Delta::ToolStart { index, id: format!("call_{index}"), name: "f".to_owned(), mark: Mark::default() }
 }
 
 fn args(index: u32, json: &str) -> Delta {

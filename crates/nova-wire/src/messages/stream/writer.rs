@@ -109,7 +109,7 @@ impl Writer {
                 self.refused = true;
                 self.piece(Piece::Text(text), out);
             }
-            Delta::ToolStart { index, id, name } => {
+            Delta::ToolStart { index, id, name, .. } => {
                 self.has_calls = true;
                 let id = self.ids.word(&id);
                 self.piece(Piece::Tool { index, id, name, json: String::new(), ended: false }, out);
