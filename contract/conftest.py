@@ -2,19 +2,14 @@
 
 import os
 import pathlib
-import re
 import shutil
-import signal
-import subprocess
 
 import pytest
 import requests
 
 import provider as scripted
+from gateway import Gateway
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-BINARY = pathlib.Path(os.environ.get("NOVASTACK_BINARY", TARGET / "debug" / "novastack"))
 MODEL = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 CONFIG = """
@@ -49,31 +44,6 @@ credentials:
 """
 
 
-class Gateway:
-    """A running gateway: its URL, its first key, and what it printed."""
-
-    def __init__(self, folder, config, environment):
-        # A start is ready when the banner is there; nothing is waited for by the clock.
-        self.process = subprocess.Popen(
-            [str(BINARY), "--data", str(folder), *config, "serve", "--listen", "127.0.0.1:0"],
-            stdout=subprocess.PIPE, text=True, env=environment,
-        )
-        self.banner = []
-        for line in self.process.stdout:
-            self.banner.append(line)
-            if "messages" in line or line.startswith("hint:"):
-                break
-        text = "".join(self.banner)
-        self.url = re.search(r"API +(http://\S+)/v1", text).group(1)
-        self.key = re.search(r"nsk_\w+", text).group(0)
-        self.admin = re.search(r"nsa_\w+", text).group(0)
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(60)
-        return self.process.returncode
-
-
 def weights():
     share = pathlib.Path(os.environ.get("XDG_DATA_HOME") or pathlib.Path.home() / ".local/share")
     data = pathlib.Path(os.environ.get("NOVASTACK_DATA") or share / "novastack")
@@ -83,7 +53,7 @@ def weights():
 
 @pytest.fixture(scope="session")
 def provider():
-    server = scripted.Provider()
+    server = scripted.Provider(scripted.weather)
     yield server
     server.close()
 

@@ -8,7 +8,8 @@ import subprocess
 import pytest
 import requests
 
-from conftest import BINARY, CONFIG, Gateway
+from conftest import CONFIG
+from gateway import BINARY, Gateway
 
 BASE = {"PATH": os.environ["PATH"], "DEEPSEEK_API_KEY": "sk-deepseek-0123456789", "FAULTY_API_KEY": "sk-faulty-0123456789"}
 
