@@ -19,6 +19,7 @@
 pub mod chat;
 pub mod dialect;
 pub mod error;
+mod fields;
 pub mod gemini;
 pub mod hub;
 pub mod messages;

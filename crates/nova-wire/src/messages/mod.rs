@@ -13,9 +13,9 @@
 use serde_json::Value;
 
 use crate::error::{ErrorClass, UpstreamError};
+use crate::fields;
 use crate::hub::reply::Finish;
 
-mod fields;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]

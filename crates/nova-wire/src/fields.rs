@@ -9,13 +9,13 @@ use crate::error::BadRequest;
 /// A field is taken out once it is read, so that what is left is what nobody knows. A `null` counts as
 /// missing everywhere: SDKs send it for arguments that were not given.
 #[derive(Debug)]
-pub(super) struct Object {
-    pub(super) path: String,
-    pub(super) fields: Map<String, Value>,
+pub(crate) struct Object {
+    pub(crate) path: String,
+    pub(crate) fields: Map<String, Value>,
 }
 
 impl Object {
-    pub(super) fn new(path: String, value: Value) -> Result<Self, BadRequest> {
+    pub(crate) fn new(path: String, value: Value) -> Result<Self, BadRequest> {
         match value {
             Value::Object(fields) => Ok(Self { path, fields }),
             other => Err(wrong_type(path, "an object", &other)),
@@ -23,15 +23,15 @@ impl Object {
     }
 
     /// The place of a field.
-    pub(super) fn place(&self, field: &str) -> String {
+    pub(crate) fn place(&self, field: &str) -> String {
         if self.path.is_empty() { field.to_owned() } else { format!("{}.{field}", self.path) }
     }
 
-    pub(super) fn take(&mut self, field: &str) -> Option<Value> {
+    pub(crate) fn take(&mut self, field: &str) -> Option<Value> {
         self.fields.remove(field).filter(|value| !value.is_null())
     }
 
-    pub(super) fn string(&mut self, field: &str) -> Result<Option<String>, BadRequest> {
+    pub(crate) fn string(&mut self, field: &str) -> Result<Option<String>, BadRequest> {
         match self.take(field) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
@@ -39,11 +39,11 @@ impl Object {
         }
     }
 
-    pub(super) fn need_string(&mut self, field: &str) -> Result<String, BadRequest> {
+    pub(crate) fn need_string(&mut self, field: &str) -> Result<String, BadRequest> {
         self.string(field)?.ok_or_else(|| self.missing(field))
     }
 
-    pub(super) fn flag(&mut self, field: &str) -> Result<Option<bool>, BadRequest> {
+    pub(crate) fn flag(&mut self, field: &str) -> Result<Option<bool>, BadRequest> {
         match self.take(field) {
             None => Ok(None),
             Some(Value::Bool(flag)) => Ok(Some(flag)),
@@ -51,7 +51,7 @@ impl Object {
         }
     }
 
-    pub(super) fn float(&mut self, field: &str) -> Result<Option<f64>, BadRequest> {
+    pub(crate) fn float(&mut self, field: &str) -> Result<Option<f64>, BadRequest> {
         match self.take(field) {
             None => Ok(None),
             Some(value) => match value.as_f64() {
@@ -61,7 +61,7 @@ impl Object {
         }
     }
 
-    pub(super) fn count(&mut self, field: &str) -> Result<Option<u64>, BadRequest> {
+    pub(crate) fn count(&mut self, field: &str) -> Result<Option<u64>, BadRequest> {
         match self.take(field) {
             None => Ok(None),
             Some(value) => {
@@ -75,7 +75,7 @@ impl Object {
         }
     }
 
-    pub(super) fn list(&mut self, field: &str) -> Result<Option<Vec<Value>>, BadRequest> {
+    pub(crate) fn list(&mut self, field: &str) -> Result<Option<Vec<Value>>, BadRequest> {
         match self.take(field) {
             None => Ok(None),
             Some(Value::Array(list)) => Ok(Some(list)),
@@ -83,17 +83,17 @@ impl Object {
         }
     }
 
-    pub(super) fn object(&mut self, field: &str) -> Result<Option<Self>, BadRequest> {
+    pub(crate) fn object(&mut self, field: &str) -> Result<Option<Self>, BadRequest> {
         self.take(field).map(|value| Self::new(self.place(field), value)).transpose()
     }
 
-    pub(super) fn missing(&self, field: &str) -> BadRequest {
+    pub(crate) fn missing(&self, field: &str) -> BadRequest {
         let path = self.place(field);
         BadRequest { message: format!("`{path}` is missing"), path, code: "missing_field" }
     }
 }
 
-pub(super) fn wrong_type(path: String, expected: &str, found: &Value) -> BadRequest {
+pub(crate) fn wrong_type(path: String, expected: &str, found: &Value) -> BadRequest {
     let found = match found {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",
@@ -109,6 +109,19 @@ pub(super) fn wrong_type(path: String, expected: &str, found: &Value) -> BadRequ
     }
 }
 
-pub(super) fn unsupported(path: String, what: &str) -> BadRequest {
+/// A value that is none of those that the field takes.
+pub(crate) fn wrong_value(path: String, expected: &str, found: &str) -> BadRequest {
+    let mut shown = found;
+    if let Some((end, _)) = found.char_indices().nth(64) {
+        shown = &found[..end];
+    }
+    BadRequest {
+        message: format!("`{path}` must be {expected}, but it is `{shown}`"),
+        path,
+        code: "invalid_value",
+    }
+}
+
+pub(crate) fn unsupported(path: String, what: &str) -> BadRequest {
     BadRequest { message: format!("`{path}`: {what}"), path, code: "unsupported" }
 }
