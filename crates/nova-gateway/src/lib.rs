@@ -15,6 +15,7 @@ pub mod boot;
 pub mod config;
 pub mod error;
 pub mod pipeline;
+pub mod recall;
 pub mod server;
 pub mod snapshot;
 pub mod state;

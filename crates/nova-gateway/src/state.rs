@@ -12,6 +12,7 @@ use nova_limit::{Bucket, Gate};
 use uuid::Uuid;
 
 use crate::config::Limits;
+use crate::recall::Recall;
 use crate::snapshot::Snapshot;
 use crate::telemetry::Metrics;
 
@@ -26,6 +27,8 @@ pub struct Shared {
     pub usage: UsageWriter,
     /// The limits of each key that has any.
     pub key_limits: KeyLimits,
+    /// Thinking that clients drop, for their next turns.
+    pub recall: Recall,
     /// What is counted.
     pub metrics: Metrics,
     /// Where work runs that is no request: the store, reloads.
@@ -50,6 +53,7 @@ impl Shared {
             ledger,
             usage,
             key_limits: KeyLimits::default(),
+            recall: Recall::default(),
             metrics: Metrics::new(),
             background,
             reload_error: ArcSwap::from_pointee(None),

@@ -37,6 +37,8 @@ pub struct Peek {
     pub has_schema: bool,
     /// Whether the client asks for thinking.
     pub wants_thinking: bool,
+    /// Whether an assistant's message of a chat request calls tools and says nothing of its thinking.
+    pub has_bare_calls: bool,
     /// A first estimate of the prompt's tokens.
     pub prompt_estimate: u64,
 }
@@ -206,7 +208,7 @@ impl Pass {
 
     fn message(&mut self, scan: &mut Scanner<'_>) -> Scan<()> {
         want(scan, Kind::Object)?;
-        let mut role = false;
+        let (mut role, mut calls, mut thinks) = (false, false, false);
         scan.object(|scan, key, _| match key {
             "role" => {
                 role = true;
@@ -214,8 +216,21 @@ impl Pass {
                 scan.string().map(drop)
             }
             "content" => self.content(scan),
+            "tool_calls" => {
+                calls = scan.kind()? == Kind::Array;
+                scan.skip().map(drop)
+            }
+            "reasoning_content" | "reasoning" | "reasoning_details" => {
+                // Qwen Code and opencode send an empty one in place of what they forgot.
+                thinks |= match scan.kind()? {
+                    Kind::String => !scan.string()?.raw.is_empty(),
+                    kind => scan.skip().map(|_| kind == Kind::Array)?,
+                };
+                Ok(())
+            }
             _ => scan.skip().map(drop),
         })?;
+        self.peek.has_bare_calls |= calls && !thinks;
         if role { Ok(()) } else { Err(Fault::new("missing_field", "is missing").in_field("role")) }
     }
 

@@ -22,9 +22,10 @@ use serde_json::{Map, Value};
 use crate::dialect::Dialect;
 use crate::error::{BadRequest, UpstreamError};
 use crate::hub::names::ToolNames;
+use crate::hub::past::{self, Past, Thought};
 use crate::hub::reply::Finish;
 use crate::peek::Peek;
-use crate::quirks::Quirks;
+use crate::quirks::{Quirks, ReplayThinking};
 use crate::usage::Usage;
 
 #[cfg(test)]
@@ -81,6 +82,9 @@ pub struct ReplyContext {
     pub prompt_estimate: u64,
     /// In what the upstream differs from its dialect.
     pub quirks: Arc<Quirks>,
+    /// The provider that answers, by the gateway's name for it; with an empty one no signature is tagged and
+    /// no thought kept.
+    pub provider: Arc<str>,
     /// [`Outbound::names`].
     pub names: ToolNames,
     /// [`Outbound::echo`].
@@ -113,6 +117,8 @@ pub struct Meter {
     pub upstream_model: Option<String>,
     /// What the provider says that the answer cost, in US dollars.
     pub upstream_cost_usd: Option<f64>,
+    /// The thinking before calls of tools, to be kept for the next turn. There once the content is complete.
+    pub thought: Option<Box<Thought>>,
 }
 
 /// What an observer saw in one event of a stream that is passed through.
@@ -140,11 +146,40 @@ pub fn request(
     peek: &Peek,
     target: &Target<'_>,
 ) -> Result<Outbound, BadRequest> {
+    request_after(client, body, peek, target, &Past::default())
+}
+
+/// The request as the target wants it, with what is known of the conversation's earlier turns.
+///
+/// # Errors
+/// As [`request`].
+pub fn request_after(
+    client: Dialect,
+    body: &[u8],
+    peek: &Peek,
+    target: &Target<'_>,
+    past: &Past<'_>,
+) -> Result<Outbound, BadRequest> {
     if through_hub(client, target.dialect, target.quirks) {
-        hubway::request(client, body, peek, target)
-    } else {
-        passthrough::request(client, body, peek, target)
+        return hubway::request(client, body, peek, (target, past));
     }
+    if needs_past(client, body, peek, (target, past)) {
+        // Only the request is rewritten; the answer is in the client's own dialect.
+        let rewritten = hubway::request(client, body, peek, (target, past))?;
+        return Ok(Outbound { hub: false, ..rewritten });
+    }
+    passthrough::request(client, body, peek, target)
+}
+
+/// Whether a request that could be passed on carries a tagged signature, or lacks thinking that its
+/// target asks for.
+fn needs_past(client: Dialect, body: &[u8], peek: &Peek, (target, past): (&Target<'_>, &Past<'_>)) -> bool {
+    if past.provider.is_empty() {
+        return false;
+    }
+    let replays =
+        matches!(target.quirks.replay_thinking, Some(ReplayThinking::Required | ReplayThinking::Accepted));
+    (client == Dialect::Chat && peek.has_bare_calls && replays) || past::is_tagged(body)
 }
 
 /// A whole answer (status 2xx) as the client wants it.

@@ -12,6 +12,7 @@ use nova_ledger::AttemptRecord;
 use nova_limit::Allowed;
 use nova_route::DeploymentId;
 use nova_upstream::{Deadlines, Failure, Kind, Retry};
+use nova_wire::hub::past::Past;
 use nova_wire::{Dialect, ErrorClass, Meter, Outbound, ReplyContext, StreamRelay, Target};
 
 use crate::config::Mount;
@@ -143,9 +144,8 @@ async fn one(
         quirks: &mount.quirks,
         max_output: deployment.max_output,
     };
-    let mut outbound = nova_wire::translate::request(call.dialect, &call.body, &call.peek, &target)
-        .map_err(|bad| Stumble::Unfit(bad.into()))?;
-    let context = context(call, mount, &mut outbound);
+    let mut outbound = outbound(call, deployment, &target)?;
+    let context = context(call, (deployment, mount), &mut outbound);
     let sent = worker
         .client
         .send(nova_upstream::Request {
@@ -164,10 +164,23 @@ async fn one(
         Ok(response) => whole(response, &context, call.peek.stream).await,
     };
     call.receipt.upstream_us += micros(begun);
-    answer.map(|answer| (outbound.dropped, answer)).map_err(Stumble::Failed)
+    let mut answer = answer.map_err(Stumble::Failed)?;
+    call.keep(match &mut answer {
+        Answer::Whole { meter, .. } => meter.thought.take(),
+        Answer::Live(live) => live.relay.take_thought(),
+    });
+    Ok((outbound.dropped, answer))
 }
 
-fn context(call: &Call, mount: &Mount, outbound: &mut Outbound) -> ReplyContext {
+/// The request as this deployment wants it.
+fn outbound(call: &Call, deployment: &Deployment, target: &Target<'_>) -> Result<Outbound, Stumble> {
+    let recall = |id: &str| call.receipt.shared.recall.find(call.receipt.key.id, id);
+    let past = Past { provider: &deployment.provider, recall: Some(&recall) };
+    nova_wire::translate::request_after(call.dialect, &call.body, &call.peek, target, &past)
+        .map_err(|bad| Stumble::Unfit(bad.into()))
+}
+
+fn context(call: &Call, (deployment, mount): (&Deployment, &Mount), outbound: &mut Outbound) -> ReplyContext {
     ReplyContext {
         client: call.dialect,
         upstream: mount.dialect,
@@ -180,6 +193,7 @@ fn context(call: &Call, mount: &Mount, outbound: &mut Outbound) -> ReplyContext 
         want_thinking: call.peek.wants_thinking || call.dialect == Dialect::Chat,
         prompt_estimate: call.peek.prompt_estimate,
         quirks: Arc::clone(&mount.quirks),
+        provider: Arc::clone(&deployment.provider),
         names: std::mem::take(&mut outbound.names),
         echo: std::mem::take(&mut outbound.echo),
     }

@@ -25,6 +25,7 @@ use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use nova_limit::Permit;
 use nova_route::Plan;
+use nova_wire::hub::past::Thought;
 use nova_wire::{Dialect, Peek};
 
 use self::relay::Outgoing;
@@ -57,6 +58,13 @@ pub struct Call {
 }
 
 impl Call {
+    /// Keeps the thinking before calls of tools, for when the client comes back without it.
+    fn keep(&self, thought: Option<Box<Thought>>) {
+        if let Some(thought) = thought {
+            self.receipt.shared.recall.keep(self.receipt.key.id, *thought);
+        }
+    }
+
     /// Who answers this call, for messages about what went wrong on the way.
     fn answerer(&self) -> Upstream<'_> {
         let deployment = self.receipt.answered_by.and_then(|id| self.snapshot.deployment(id));

@@ -217,11 +217,13 @@ impl Streaming {
             match self.live.upstream.poll_frame(cx) {
                 Poll::Ready(Some(Ok(bytes))) => {
                     self.live.relay.push(&bytes, &mut self.live.ready);
+                    self.call.keep(self.live.relay.take_thought());
                     self.end_on_error();
                 }
                 Poll::Ready(None) => {
                     self.live.ended = true;
                     self.live.relay.finish(&mut self.live.ready);
+                    self.call.keep(self.live.relay.take_thought());
                     self.end_on_error();
                 }
                 Poll::Ready(Some(Err(failure))) => {

@@ -5,9 +5,11 @@
 //! The hub holds what two or more dialects share, in their common meaning; it is no union of all.
 //!
 //! [`request`] is what a client asks, [`reply`] a whole answer, [`delta`] a piece of a streamed one;
-//! [`names`] brings tools into names and forms that the target takes, and back.
+//! [`names`] brings tools into names and forms that the target takes, and back; [`past`] does so for
+//! the thinking of earlier turns.
 
 pub mod delta;
 pub mod names;
+pub mod past;
 pub mod reply;
 pub mod request;

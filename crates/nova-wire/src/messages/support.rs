@@ -25,6 +25,7 @@ pub(crate) fn context() -> ReplyContext {
         want_thinking: true,
         prompt_estimate: 42,
         quirks: Quirks::default().into(),
+        provider: Default::default(),
         names: Default::default(),
         echo: Default::default(),
     }

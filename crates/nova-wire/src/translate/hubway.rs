@@ -10,6 +10,7 @@ use crate::dialect::Dialect;
 use crate::error::{BadRequest, UpstreamError};
 use crate::gemini;
 use crate::hub::names::{Takes, ToolNames};
+use crate::hub::past::{self, Keeper, Past};
 use crate::hub::reply::{Finish, ReplyPart};
 use crate::hub::{self, delta::Delta};
 use crate::messages;
@@ -23,7 +24,7 @@ pub(super) fn request(
     client: Dialect,
     body: &[u8],
     peek: &Peek,
-    target: &Target<'_>,
+    (target, past): (&Target<'_>, &Past<'_>),
 ) -> Result<Outbound, BadRequest> {
     let mut request = match client {
         Dialect::Chat => chat::request::read(body)?,
@@ -41,6 +42,7 @@ pub(super) fn request(
     }
     let echo = if client == Dialect::Responses { responses::request::echo(body) } else { Map::new() };
     let own = client == target.dialect;
+    past::restore(&mut request, past, own);
     let longest = match target.dialect {
         dialect if dialect == client => usize::MAX,
         Dialect::Messages => messages::ids::LONGEST_NAME,
@@ -91,6 +93,8 @@ pub(super) fn reply(ctx: &ReplyContext, body: &[u8]) -> Result<Reply, UpstreamEr
         Dialect::Gemini => (gemini::reply::read(body, &ctx.quirks)?, None),
         Dialect::Converse => return Err(chat::garbage("answers of this dialect cannot be translated")),
     };
+    let mut keeper = Keeper::new(&ctx.provider, ctx.client == Dialect::Messages);
+    keeper.parts(&mut reply.parts);
     for part in &mut reply.parts {
         if let ReplyPart::ToolCall(call) = part {
             ctx.names.call(call);
@@ -103,7 +107,8 @@ pub(super) fn reply(ctx: &ReplyContext, body: &[u8]) -> Result<Reply, UpstreamEr
         Dialect::Gemini => gemini::reply::write(&reply, ctx),
         Dialect::Converse => return Err(chat::garbage("answers cannot be translated into this dialect")),
     };
-    Ok(Reply { body, meter: Meter { upstream_cost_usd: cost, ..meter(reply) } })
+    let thought = keeper.take().map(Box::new);
+    Ok(Reply { body, meter: Meter { upstream_cost_usd: cost, thought, ..meter(reply) } })
 }
 
 /// What is counted of a whole answer.
@@ -223,6 +228,7 @@ pub(super) struct Relay {
     /// What was written and not yet given out.
     ready: Vec<u8>,
     names: ToolNames,
+    keeper: Keeper,
     no_finish: bool,
     over: bool,
 }
@@ -236,6 +242,7 @@ impl Relay {
             deltas: Vec::new(),
             ready: Vec::new(),
             names: ctx.names.clone(),
+            keeper: Keeper::new(&ctx.provider, ctx.client == Dialect::Messages),
             no_finish: ctx.quirks.no_finish_reason == Some(true),
             over: false,
         }
@@ -262,6 +269,7 @@ impl Relay {
             self.give(meter, out);
             return Err(cut());
         }
+        self.note(meter);
         self.writer.finish(&mut self.ready);
         out.push(Bytes::from(std::mem::take(&mut self.ready)));
         Ok(())
@@ -279,18 +287,28 @@ impl Relay {
             if let Reader::Chat(reader) = &self.reader {
                 meter.upstream_cost_usd = reader.cost_usd();
             }
+            self.keeper.deltas(&mut self.deltas);
             restore(&self.names, &mut self.deltas);
             done = apply(&mut self.deltas, &mut self.writer, &mut self.ready, meter)
                 .map(|over| self.over |= over);
         }
+        self.note(meter);
         self.give(meter, out);
         done
     }
 
     fn apply(&mut self, meter: &mut Meter) -> Result<(), UpstreamError> {
+        self.keeper.deltas(&mut self.deltas);
         restore(&self.names, &mut self.deltas);
         self.over |= apply(&mut self.deltas, &mut self.writer, &mut self.ready, meter)?;
         Ok(())
+    }
+
+    /// Shows the thought, once it is complete.
+    fn note(&mut self, meter: &mut Meter) {
+        if let Some(thought) = self.keeper.take() {
+            meter.thought = Some(Box::new(thought));
+        }
     }
 
     /// Gives out what was written, once there was content. Before it there is little to hold: the

@@ -1,6 +1,9 @@
 //! One dialect on both sides: bytes are passed on, and only looked at.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{Meter, Outbound, Reply, ReplyContext, Seen, Target, hubway};
@@ -8,9 +11,10 @@ use crate::chat;
 use crate::dialect::Dialect;
 use crate::error::{BadRequest, ErrorClass, UpstreamError};
 use crate::hub::names::ToolNames;
+use crate::hub::past::Keeper;
 use crate::messages;
 use crate::peek::Peek;
-use crate::quirks::{MaxTokensField, Quirks, ToolChoiceForm};
+use crate::quirks::{MaxTokensField, Quirks, ReplayThinking, ToolChoiceForm};
 use crate::splice::{self, Edit, Field};
 use crate::sse::{Decoder, Event};
 
@@ -196,14 +200,67 @@ impl<'a> Plan<'a> {
 
 /// The upstream's own body, read for the meter.
 pub(super) fn reply(ctx: &ReplyContext, body: &[u8]) -> Result<Reply, UpstreamError> {
-    let meter = match ctx.upstream {
+    let mut meter = match ctx.upstream {
         Dialect::Chat => chat::reply::meter(body, &ctx.quirks)?,
         Dialect::Messages => hubway::meter(messages::reply::read(body, &ctx.quirks)?),
         Dialect::Responses => hubway::meter(crate::responses::reply::read(body, &ctx.quirks)?),
         Dialect::Gemini => hubway::meter(crate::gemini::reply::read(body, &ctx.quirks)?),
         Dialect::Converse => Meter::default(),
     };
+    if let Some(mut keeper) = keeper(ctx) {
+        keep(&mut keeper, body);
+        meter.thought = keeper.take().map(Box::new);
+    }
     Ok(Reply { body: body.to_vec(), meter })
+}
+
+/// What a chat answer that is passed through shows of thinking and calls.
+#[derive(Deserialize)]
+struct Shown<'a> {
+    #[serde(borrow, default)]
+    choices: Vec<ShownChoice<'a>>,
+}
+
+#[derive(Deserialize)]
+struct ShownChoice<'a> {
+    #[serde(borrow, default, alias = "message")]
+    delta: ShownMessage<'a>,
+    #[serde(default)]
+    finish_reason: Option<Cow<'a, str>>,
+}
+
+#[derive(Default, Deserialize)]
+struct ShownMessage<'a> {
+    #[serde(default)]
+    reasoning_content: Option<Cow<'a, str>>,
+    #[serde(default)]
+    reasoning: Option<Cow<'a, str>>,
+    #[serde(default)]
+    tool_calls: Option<Vec<ShownCall>>,
+}
+
+#[derive(Deserialize)]
+struct ShownCall {
+    #[serde(default)]
+    id: Option<String>,
+}
+
+/// Keeps the thought of a chat answer whose provider wants it back.
+fn keep(keeper: &mut Keeper, json: &[u8]) {
+    let Ok(Shown { choices }) = serde_json::from_slice(json) else { return };
+    let Some(ShownChoice { delta, finish_reason }) = choices.into_iter().next() else { return };
+    let thinking = delta.reasoning_content.or(delta.reasoning).unwrap_or_default();
+    let calls = delta.tool_calls.unwrap_or_default().into_iter();
+    let ids = calls.filter_map(|call| call.id).filter(|id| !id.is_empty());
+    keeper.chat(&thinking, ids, finish_reason.is_some_and(|reason| !reason.is_empty()));
+}
+
+/// A keeper where client and upstream speak chat and the upstream wants thinking back.
+fn keeper(ctx: &ReplyContext) -> Option<Box<Keeper>> {
+    let replays =
+        matches!(ctx.quirks.replay_thinking, Some(ReplayThinking::Required | ReplayThinking::Accepted));
+    (ctx.upstream == Dialect::Chat && replays && !ctx.provider.is_empty())
+        .then(|| Box::new(Keeper::new(&ctx.provider, false)))
 }
 
 /// The observer of the upstream's dialect.
@@ -239,6 +296,7 @@ pub(super) struct Relay {
     dialect: Dialect,
     decoder: Decoder,
     observer: Observer,
+    keeper: Option<Box<Keeper>>,
     held: Vec<Bytes>,
     held_bytes: usize,
     withhold_usage: bool,
@@ -260,6 +318,7 @@ impl Relay {
                 Dialect::Gemini => Observer::Gemini(crate::gemini::stream::Observer::new(&ctx.quirks)),
                 Dialect::Converse => Observer::None,
             },
+            keeper: keeper(ctx),
             held: Vec::new(),
             held_bytes: 0,
             withhold_usage: ctx.client == Dialect::Chat && !ctx.include_usage,
@@ -290,6 +349,12 @@ impl Relay {
             }
             let blank = event.is_blank();
             let seen = if blank { Seen::default() } else { self.observer.event(&event, meter) };
+            if let Some(keeper) = self.keeper.as_mut().filter(|_| !blank) {
+                keep(keeper, event.data);
+                if let Some(thought) = keeper.take() {
+                    meter.thought = Some(Box::new(thought));
+                }
+            }
             failure = seen.error;
             let begun = meter.content_started || seen.content;
             // A comment or a blank line before the content would commit us for nothing.

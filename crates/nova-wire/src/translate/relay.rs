@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::{Meter, ReplyContext, hubway, keep_alive, passthrough};
 use crate::dialect::Dialect;
 use crate::error::{self, ErrorView, UpstreamError};
+use crate::hub::past::Thought;
 
 /// Brings a stream back, piece by piece.
 #[derive(Debug)]
@@ -79,6 +80,12 @@ impl StreamRelay {
     /// What was counted so far.
     pub const fn meter(&self) -> &Meter {
         &self.meter
+    }
+
+    /// The thinking to keep for the conversation's next turn, once: it is there when the content is complete,
+    /// before the stream's end is given out.
+    pub fn take_thought(&mut self) -> Option<Box<Thought>> {
+        self.meter.thought.take()
     }
 
     /// The failure that the upstream reported inside the stream, or its early end.

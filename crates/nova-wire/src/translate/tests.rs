@@ -2,6 +2,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::error::ErrorClass;
+use crate::hub::request::Part;
 use crate::quirks::{MaxTokensField, ToolChoiceForm};
 
 fn target(quirks: &Quirks) -> Target<'_> {
@@ -91,6 +92,7 @@ fn context(quirks: Quirks, include_usage: bool) -> ReplyContext {
         want_thinking: true,
         prompt_estimate: 3,
         quirks: quirks.into(),
+        provider: Default::default(),
         names: Default::default(),
         echo: Default::default(),
     }
@@ -258,4 +260,92 @@ fn a_whole_answer_is_passed_on_and_counted() {
             String::from_utf8_lossy(body)
         );
     }
+}
+
+/// A chat request with a call of a tool, to a chat upstream that wants thinking back.
+fn replayed(message: &str, replay: ReplayThinking, thought: Option<&str>) -> Value {
+    let body = format!(
+        r#"{{"model":"m","odd":1,"messages":[{{"role":"user","content":"hi"}},{message},{{"role":"tool","tool_call_id":"a","content":"r"}}]}}"#
+    );
+    let quirks = Quirks { replay_thinking: Some(replay), ..Quirks::default() };
+    let peek = Peek::read(Dialect::Chat, body.as_bytes()).expect("a good body");
+    let recall = |id: &str| {
+        let text = thought.filter(|_| id == "a")?.to_owned();
+        Some(Arc::new(Thought {
+            provider: "p".into(),
+            parts: vec![Part::Thinking { text, signature: None }],
+            calls: vec![("a".into(), None)],
+        }))
+    };
+    let past = Past { provider: "p", recall: Some(&recall) };
+    let out =
+        request_after(Dialect::Chat, body.as_bytes(), &peek, &target(&quirks), &past).expect("a request");
+    assert!(!out.hub, "the answer is passed through");
+    serde_json::from_slice(&out.body).expect("JSON")
+}
+
+#[test]
+fn thinking_that_a_chat_client_forgot_is_put_back() {
+    let call = r#""tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}}]"#;
+    let bare = format!(r#"{{"role":"assistant","content":null,{call}}}"#);
+    let blank = format!(r#"{{"role":"assistant","content":"",{call},"reasoning_content":""}}"#);
+    let own = format!(r#"{{"role":"assistant","content":null,{call},"reasoning_content":"mine"}}"#);
+    let check = |message: &str, replay, thought, expected: Value| {
+        let sent = replayed(message, replay, thought);
+        assert_eq!(sent["messages"][1]["reasoning_content"], expected);
+        assert_eq!(sent["odd"], 1, "what we do not know stays");
+    };
+    for message in [&bare, &blank] {
+        check(message, ReplayThinking::Required, Some("why"), "why".into());
+        check(message, ReplayThinking::Accepted, Some("why"), "why".into());
+        check(message, ReplayThinking::Required, None, " ".into());
+    }
+    check(&own, ReplayThinking::Required, Some("why"), "mine".into());
+    check(&bare, ReplayThinking::Forbidden, Some("why"), Value::Null);
+}
+
+#[test]
+fn a_thought_that_is_passed_through_is_kept() {
+    let quirks = Quirks { replay_thinking: Some(ReplayThinking::Required), ..Quirks::default() };
+    let ctx = || ReplyContext { provider: "p".into(), ..context(quirks.clone(), false) };
+    let check = |thought: Option<Box<Thought>>| {
+        let thought = thought.expect("a thought");
+        assert_eq!(thought.parts, [Part::Thinking { text: "why".into(), signature: None }]);
+        assert_eq!(thought.calls, [("a".to_owned(), None)]);
+    };
+    let whole = r#"{"choices":[{"index":0,"message":{"role":"assistant","content":"","reasoning_content":"why","tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}}]},"finish_reason":"tool_calls"}]}"#;
+    check(reply(&ctx(), whole.as_bytes()).expect("an answer").meter.thought);
+    let deltas = [
+        r#"{"reasoning_content":"wh"}"#,
+        r#"{"reasoning_content":"y","content":null}"#,
+        r#"{"tool_calls":[{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":""}}]}"#,
+        r#"{"tool_calls":[{"index":0,"function":{"arguments":"{}"}}]}"#,
+    ];
+    let mut relay = StreamRelay::new(ctx());
+    let mut out = Vec::new();
+    for delta in deltas {
+        let event =
+            format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{delta},\"finish_reason\":null}}]}}\n\n");
+        relay.push(&Bytes::from(event), &mut out);
+        assert_eq!(relay.take_thought(), None);
+    }
+    relay.push(
+        &Bytes::from_static(
+            b"data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"tool_calls\"}]}\n\n",
+        ),
+        &mut out,
+    );
+    check(relay.take_thought());
+}
+
+#[test]
+fn a_tagged_signature_never_leaves_to_another_provider() {
+    let body = r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":[{"type":"thinking","thinking":"t","signature":"ns1.deepseek."},{"type":"text","text":"x"}]},{"role":"user","content":"go on"}]}"#;
+    let quirks = Quirks::default();
+    let peek = Peek::read(Dialect::Messages, body.as_bytes()).expect("a good body");
+    let target = Target { dialect: Dialect::Messages, model: "up", quirks: &quirks, max_output: None };
+    let past = Past { provider: "anthropic", recall: None };
+    let out = request_after(Dialect::Messages, body.as_bytes(), &peek, &target, &past).expect("a request");
+    let sent = String::from_utf8(out.body).expect("text");
+    assert!(!sent.contains("ns1.") && !sent.contains("thinking") && !out.hub, "{sent}");
 }

@@ -37,6 +37,7 @@ pub(crate) fn context(client: Dialect, upstream: Dialect, quirks: &Quirks) -> Re
         want_thinking: true,
         prompt_estimate: 12,
         quirks: quirks.clone().into(),
+        provider: Default::default(),
         names: Default::default(),
         echo: Default::default(),
     }

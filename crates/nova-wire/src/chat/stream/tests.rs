@@ -270,6 +270,7 @@ pub(crate) fn context(include_usage: bool, want_thinking: bool) -> ReplyContext 
         want_thinking,
         prompt_estimate: 0,
         quirks: Quirks::default().into(),
+        provider: Default::default(),
         names: Default::default(),
         echo: Default::default(),
     }
