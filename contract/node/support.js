@@ -1,0 +1,27 @@
+// What the files beside share: where the gateway is (the environment says so) and what is asked of it.
+
+export const { GATEWAY_URL, GATEWAY_KEY } = process.env;
+
+export const HELLO = [{ role: "user", content: "Hello" }];
+
+export const CITIES = [{ city: "Paris" }, { city: "東京" }];
+
+export const SCHEMA = { type: "object", properties: { city: { type: "string" } }, required: ["city"] };
+
+/** Runs `check` once for every model, and says at which it failed. */
+export async function each(models, check) {
+  for (const model of models) {
+    try {
+      await check(model);
+    } catch (error) {
+      error.message = `${model}: ${error.message}`;
+      throw error;
+    }
+  }
+}
+
+export async function collect(stream) {
+  const all = [];
+  for await (const one of stream) all.push(one);
+  return all;
+}
