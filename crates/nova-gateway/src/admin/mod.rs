@@ -44,7 +44,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
 pub async fn serve(worker: &Arc<Worker>, request: http::Request<Incoming>) -> http::Response<Outgoing> {
     let id = worker.next_id();
     let shared = Arc::clone(&worker.shared);
-    let allowed = authenticate(&shared, request.headers()).and_then(|key| match key.scope {
+    let allowed = authenticate(&shared, request.headers(), None).and_then(|key| match key.scope {
         Scope::Admin => Ok(()),
         Scope::User => Err(GatewayError::new(Code::Forbidden, "this needs a key of scope `admin`")),
     });

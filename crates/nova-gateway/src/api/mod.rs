@@ -6,6 +6,7 @@
 mod health;
 mod models;
 mod not_found;
+mod paths;
 
 use std::sync::Arc;
 
@@ -14,34 +15,24 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use hyper::body::Incoming;
 use nova_wire::Dialect;
 
+use self::paths::Endpoint;
 use crate::error::{Code, GatewayError};
 use crate::pipeline::relay::Outgoing;
 use crate::state::Worker;
 use crate::{admin, pipeline};
 
-/// What a path of the data plane names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Endpoint<'a> {
-    /// `POST`: a model's answer.
-    Answer(Dialect),
-    /// `GET`: all models.
-    Models,
-    /// `GET`: one model.
-    Model(&'a str),
-}
-
 /// Answers one request, whatever it is.
 pub async fn serve(worker: &Arc<Worker>, request: Request<Incoming>) -> Response<Outgoing> {
     let path = request.uri().path();
-    if let Some(endpoint) = endpoint(path) {
+    if let Some(endpoint) = paths::endpoint(path, request.uri().query()) {
         return match (endpoint, request.method()) {
             // In a box of its own, which is gone once a stream's head is out: the connection's task would keep
             // the room for the whole pipeline as long as the stream lasts.
-            (Endpoint::Answer(dialect), &Method::POST) => {
-                Box::pin(pipeline::answer(worker, dialect, request)).await
+            (Endpoint::Answer(asked), &Method::POST) => {
+                Box::pin(pipeline::answer(worker, asked, request)).await
             }
-            (Endpoint::Models, &Method::GET) => models::list(worker, request.headers()),
-            (Endpoint::Model(name), &Method::GET) => models::one(worker, request.headers(), name),
+            (Endpoint::Models(_), &Method::GET) => models::list(worker, request.headers()),
+            (Endpoint::Model(name, _), &Method::GET) => models::one(worker, request.headers(), &name),
             (_, method) => {
                 let message = format!("`{path}` does not answer to `{method}`");
                 refuse(worker, request.headers(), &GatewayError::new(Code::MethodNotAllowed, message))
@@ -54,16 +45,6 @@ pub async fn serve(worker: &Arc<Worker>, request: Request<Incoming>) -> Response
     match health::answer(worker, path) {
         Some(response) => response,
         None => refuse(worker, request.headers(), &not_found::error(path)),
-    }
-}
-
-fn endpoint(path: &str) -> Option<Endpoint<'_>> {
-    let path = path.strip_prefix("/router").unwrap_or(path).strip_prefix("/v1/")?;
-    match path {
-        "chat/completions" => Some(Endpoint::Answer(Dialect::Chat)),
-        "messages" => Some(Endpoint::Answer(Dialect::Messages)),
-        "models" => Some(Endpoint::Models),
-        _ => path.strip_prefix("models/").filter(|name| !name.is_empty()).map(Endpoint::Model),
     }
 }
 
@@ -83,27 +64,4 @@ fn json(body: impl Into<Bytes>) -> Response<Outgoing> {
     *response.status_mut() = StatusCode::OK;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn both_prefixes_name_the_same_endpoints() {
-        for prefix in ["/v1", "/router/v1"] {
-            let at = |rest: &str| format!("{prefix}{rest}");
-            assert_eq!(endpoint(&at("/chat/completions")), Some(Endpoint::Answer(Dialect::Chat)));
-            assert_eq!(endpoint(&at("/messages")), Some(Endpoint::Answer(Dialect::Messages)));
-            assert_eq!(endpoint(&at("/models")), Some(Endpoint::Models));
-            assert_eq!(
-                endpoint(&at("/models/deepseek/deepseek-v4-pro")),
-                Some(Endpoint::Model("deepseek/deepseek-v4-pro"))
-            );
-            assert_eq!(endpoint(&at("/models/")), None);
-            assert_eq!(endpoint(&at("")), None);
-        }
-        assert_eq!(endpoint("/v1/v1/models"), None);
-        assert_eq!(endpoint("/chat/completions"), None);
-    }
 }

@@ -17,7 +17,7 @@ use nova_wire::Dialect;
 
 /// All models that have a deployment and that the key may use.
 pub(super) fn list(worker: &Worker, headers: &HeaderMap) -> Response<Outgoing> {
-    let key = match authenticate(&worker.shared, headers) {
+    let key = match authenticate(&worker.shared, headers, None) {
         Ok(key) => key,
         Err(error) => return super::refuse(worker, headers, &error),
     };
@@ -40,7 +40,7 @@ pub(super) fn list(worker: &Worker, headers: &HeaderMap) -> Response<Outgoing> {
 
 /// One model, by any of its names.
 pub(super) fn one(worker: &Worker, headers: &HeaderMap, name: &str) -> Response<Outgoing> {
-    let key = match authenticate(&worker.shared, headers) {
+    let key = match authenticate(&worker.shared, headers, None) {
         Ok(key) => key,
         Err(error) => return super::refuse(worker, headers, &error),
     };

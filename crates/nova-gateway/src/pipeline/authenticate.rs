@@ -11,13 +11,17 @@ use crate::state::Shared;
 /// The headers in which clients of any dialect send their key, besides `authorization: Bearer`.
 const KEY_HEADERS: [&str; 3] = ["x-api-key", "x-goog-api-key", "api-key"];
 
-/// The key that the headers carry.
+/// The key that the headers carry, or else the query (`?key=`, as Google's clients may send it).
 ///
 /// # Errors
 /// 401 where it is missing, malformed, unknown, revoked or expired. While the store of keys cannot be
 /// reached, a key that this process has not seen gives 503: it may well be good.
-pub fn authenticate(shared: &Shared, headers: &HeaderMap) -> Result<Arc<Key>, GatewayError> {
-    let presented = presented(headers)?;
+pub fn authenticate(
+    shared: &Shared,
+    headers: &HeaderMap,
+    query: Option<&str>,
+) -> Result<Arc<Key>, GatewayError> {
+    let presented = presented(headers, query)?;
     shared.ledger.authenticate(presented, shared.now_ms()).map_err(|error| {
         let code = if error == KeyError::StoreAway { Code::StoreUnavailable } else { Code::InvalidKey };
         GatewayError::new(code, refusal(error))
@@ -25,7 +29,7 @@ pub fn authenticate(shared: &Shared, headers: &HeaderMap) -> Result<Arc<Key>, Ga
 }
 
 /// The key as the client sent it.
-fn presented(headers: &HeaderMap) -> Result<&str, GatewayError> {
+fn presented<'a>(headers: &'a HeaderMap, query: Option<&'a str>) -> Result<&'a str, GatewayError> {
     let bearer = headers.get(http::header::AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
     let key = match bearer {
         Some(value) => match value.split_once(' ') {
@@ -36,6 +40,7 @@ fn presented(headers: &HeaderMap) -> Result<&str, GatewayError> {
             .iter()
             .find_map(|name| headers.get(*name))
             .map(|value| value.to_str().unwrap_or_default().trim())
+            .or(query)
             .unwrap_or_default(),
     };
     if !key.is_empty() {

@@ -9,8 +9,10 @@
 //! that leaves, a panic and a shutdown are all recorded.
 
 pub mod admit;
+mod asked;
 pub mod attempt;
 pub mod authenticate;
+mod decode;
 pub mod read;
 pub mod relay;
 pub mod reserve;
@@ -28,6 +30,7 @@ use nova_route::Plan;
 use nova_wire::hub::past::Thought;
 use nova_wire::{Dialect, Peek};
 
+pub use self::asked::{Asked, Framing};
 use self::relay::Outgoing;
 use self::reserve::Receipt;
 use crate::error::{GatewayError, Upstream};
@@ -76,16 +79,17 @@ impl Call {
 /// Answers one request of a model dialect.
 pub async fn answer(
     worker: &Arc<Worker>,
-    dialect: Dialect,
+    mut asked: Asked,
     request: Request<Incoming>,
 ) -> Response<Outgoing> {
     let started = Instant::now();
     let id = worker.next_id();
-    let mut response = match stages(worker, dialect, request, &id, started).await {
+    let path = asked.dialect;
+    let mut response = match stages(worker, &mut asked, request, &id, started).await {
         Ok(response) => response,
         Err(error) => {
-            worker.shared.metrics.refused(dialect, &error);
-            error.response(dialect, id.as_str()).map(Outgoing::whole)
+            worker.shared.metrics.refused(asked.dialect, &error);
+            error.response(asked.dialect, id.as_str()).map(Outgoing::whole)
         }
     };
     let headers = response.headers_mut();
@@ -93,12 +97,15 @@ pub async fn answer(
         headers.insert("x-request-id", value.clone());
         headers.insert("request-id", value);
     }
-    response
+    if asked.dialect != path {
+        headers.insert("x-novastack-dialect", HeaderValue::from_static(asked.dialect.as_str()));
+    }
+    if asked.framing == Some(Framing::Array) { response.map(Outgoing::in_array) } else { response }
 }
 
 async fn stages(
     worker: &Arc<Worker>,
-    dialect: Dialect,
+    asked: &mut Asked,
     request: Request<Incoming>,
     id: &RequestId,
     started: Instant,
@@ -106,9 +113,10 @@ async fn stages(
     let shared = &worker.shared;
     let snapshot = shared.snapshot.load_full();
     let (head, incoming) = request.into_parts();
-    let key = authenticate::authenticate(shared, &head.headers)?;
+    let key = authenticate::authenticate(shared, &head.headers, asked.key.as_deref())?;
     let permit = admit::admit(shared, &snapshot, &key)?;
-    let (body, peek) = read::read(dialect, &head.headers, incoming, &snapshot).await?;
+    let (body, peek) = read::read(asked, &head.headers, incoming, &snapshot).await?;
+    let dialect = asked.dialect;
     let plan = route::route(worker, &snapshot, &key, &peek, started)?;
     let receipt = reserve::reserve(shared, &snapshot, (id, dialect, started), key, (&peek, &plan));
     let call =

@@ -4,9 +4,10 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
-use nova_wire::{Dialect, Peek};
+use nova_wire::Peek;
 
 use crate::error::{Code, GatewayError};
+use crate::pipeline::{Asked, Framing, decode};
 use crate::snapshot::Snapshot;
 
 /// Reads the whole body within the configured size and time, and peeks into it.
@@ -15,25 +16,37 @@ use crate::snapshot::Snapshot;
 /// 413 as soon as the size is known to be too large, 408 where it does not arrive in time, 400 where it
 /// is not what the dialect asks for.
 pub async fn read(
-    dialect: Dialect,
+    asked: &mut Asked,
     headers: &HeaderMap,
     body: Incoming,
     snapshot: &Snapshot,
 ) -> Result<(Bytes, Peek), GatewayError> {
-    if let Some(encoding) = headers.get(http::header::CONTENT_ENCODING)
-        && encoding != "identity"
-    {
-        let message =
-            format!("a body with `content-encoding: {}` is not accepted", encoding.to_str().unwrap_or("?"));
-        return Err(GatewayError::new(Code::BadRequest, message));
+    let body = whole(headers, body, snapshot).await?;
+    let mut peek = Peek::read(asked.dialect, &body)?;
+    if let Some(model) = &asked.model {
+        peek.model.clone_from(model);
+        // Google's paths say whether the answer is streamed; an array is answered whole.
+        peek.stream = asked.framing == Some(Framing::Events);
     }
+    Ok((body, peek))
+}
+
+/// The whole body, decoded, within the configured size and time.
+///
+/// # Errors
+/// 413 as soon as the size is known to be too large, 408 where it does not arrive in time, 400 where its
+/// encoding is unknown or broken.
+pub async fn whole(headers: &HeaderMap, body: Incoming, snapshot: &Snapshot) -> Result<Bytes, GatewayError> {
     let limit = snapshot.limits.body_bytes;
+    let encoding = decode::encoding(headers)?;
     let collected = tokio::time::timeout(snapshot.timeouts.body, collect(body, limit));
     let bytes = collected
         .await
         .map_err(|_| GatewayError::new(Code::BodyTimeout, "the request's body did not arrive in time"))??;
-    let peek = Peek::read(dialect, &bytes)?;
-    Ok((bytes, peek))
+    match encoding {
+        None => Ok(bytes),
+        Some(encoding) => decode::decode(encoding, bytes, limit).await,
+    }
 }
 
 /// The body in one piece: without a copy where it arrives in one frame, as small ones do.
@@ -64,7 +77,7 @@ async fn collect(mut body: Incoming, limit: usize) -> Result<Bytes, GatewayError
     Ok(first.unwrap_or_else(|| rest.freeze()))
 }
 
-fn too_large(limit: usize) -> GatewayError {
+pub(super) fn too_large(limit: usize) -> GatewayError {
     let message =
         format!("the body is larger than {limit} bytes\nhint: `limits.body_bytes` raises the limit");
     GatewayError::new(Code::BodyTooLarge, message)

@@ -41,6 +41,14 @@ impl Outgoing {
     pub fn whole(bytes: impl Into<Bytes>) -> Self {
         Self::Whole(Some(bytes.into()))
     }
+
+    /// A whole body as the one item of a JSON array; anything else stays what it is.
+    pub(super) fn in_array(self) -> Self {
+        match self {
+            Self::Whole(Some(body)) => Self::whole([b"[", &*body, b"]"].concat()),
+            other => other,
+        }
+    }
 }
 
 /// Attempts under way while the client is kept waiting with a status that it already has.
@@ -126,8 +134,13 @@ pub async fn stream(worker: &Arc<Worker>, call: Call) -> Result<Response<Outgoin
 /// How long a stream may be silent. Without `streaming_beta` chat streams carry no comments.
 fn silence(call: &Call) -> Duration {
     const NEVER: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-    let comments = call.dialect != Dialect::Messages;
-    if comments && !call.snapshot.keep_alive { NEVER } else { call.snapshot.timeouts.keep_alive }
+    // Gemini's own clients break at a comment, and its dialect has nothing else to keep a stream alive.
+    let never = match call.dialect {
+        Dialect::Messages => false,
+        Dialect::Gemini => true,
+        _ => !call.snapshot.keep_alive,
+    };
+    if never { NEVER } else { call.snapshot.timeouts.keep_alive }
 }
 
 /// The response of a call that was answered.

@@ -188,7 +188,7 @@ impl TestGateway {
         &self,
         method: &str,
         path: &str,
-        body: String,
+        body: impl Into<Bytes>,
         headers: &[(&str, &str)],
     ) -> Reply {
         let request = request(method, path, body, headers);
@@ -323,12 +323,17 @@ impl Drop for Stream {
     }
 }
 
-fn request(method: &str, path: &str, body: String, headers: &[(&str, &str)]) -> http::Request<Full<Bytes>> {
+fn request(
+    method: &str,
+    path: &str,
+    body: impl Into<Bytes>,
+    headers: &[(&str, &str)],
+) -> http::Request<Full<Bytes>> {
     let mut request = http::Request::builder().method(method).uri(path).header("host", "localhost");
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    request.body(Full::new(Bytes::from(body))).unwrap()
+    request.body(Full::new(body.into())).unwrap()
 }
 
 async fn open(address: std::net::SocketAddr, request: http::Request<Full<Bytes>>) -> Stream {

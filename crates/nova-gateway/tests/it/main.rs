@@ -6,6 +6,7 @@ mod admin;
 mod answers;
 mod failures;
 mod harness;
+mod inbound;
 mod keys;
 mod protocols;
 mod reload;

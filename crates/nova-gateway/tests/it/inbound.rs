@@ -1,0 +1,81 @@
+//! What stands around a request: its path, its key, its encoding.
+
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::{GzEncoder, ZlibEncoder};
+use nova_testkit::{Script, ScriptedUpstream};
+use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+use serde_json::json;
+
+use crate::harness::{TestGateway, chat_reply, hello, provider};
+
+fn packed(encoding: &str, text: &[u8]) -> Vec<u8> {
+    match encoding {
+        "gzip" => {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+            encoder.write_all(text).unwrap();
+            encoder.finish().unwrap()
+        }
+        "deflate" => {
+            let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+            encoder.write_all(text).unwrap();
+            encoder.finish().unwrap()
+        }
+        _ => compress_to_vec(text, CompressionLevel::Fastest),
+    }
+}
+
+#[tokio::test]
+async fn compressed_bodies_are_unpacked_before_they_are_read() {
+    let upstream = ScriptedUpstream::answering(|_| Script::json(200, &[], chat_reply("Hi."))).await;
+    let gateway = TestGateway::start(&provider(&upstream.url(), "chat")).await;
+    for path in ["/v1/chat/completions", "/router/v1/messages"] {
+        for encoding in ["gzip", "deflate", "zstd"] {
+            let headers = [("x-api-key", gateway.key.as_str()), ("content-encoding", encoding)];
+            let reply = gateway.send("POST", path, packed(encoding, hello().as_bytes()), &headers).await;
+            assert_eq!(reply.status, 200, "{encoding}: {}", reply.text());
+        }
+    }
+    for request in upstream.requests() {
+        assert_eq!(request.json()["model"], "upstream-model");
+        assert_eq!(request.header("content-encoding"), None);
+    }
+}
+
+#[tokio::test]
+async fn a_bomb_is_a_413_and_an_unknown_encoding_a_400() {
+    let upstream = ScriptedUpstream::start([]).await;
+    let yaml = format!("{}limits:\n  body_bytes: 64KiB\n", provider(&upstream.url(), "chat"));
+    let gateway = TestGateway::start(&yaml).await;
+    for encoding in ["gzip", "deflate", "zstd"] {
+        let headers = [("x-api-key", gateway.key.as_str()), ("content-encoding", encoding)];
+        let bomb = packed(encoding, &vec![b' '; 8 << 20]);
+        let reply = gateway.send("POST", "/v1/messages", bomb, &headers).await;
+        assert_eq!(reply.status, 413, "{encoding}: {}", reply.text());
+        let reply = gateway.send("POST", "/v1/messages", hello(), &headers).await;
+        assert_eq!(reply.status, 400, "{encoding}: {}", reply.text());
+    }
+    let headers = [("content-encoding", "br")];
+    let reply = gateway.post_with("/v1/chat/completions", hello(), &headers).await;
+    assert_eq!(
+        (reply.status, &reply.json()["error"]["code"]),
+        (400, &json!("request_body_encoding_unsupported"))
+    );
+    assert!(upstream.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_gemini_path_names_the_model_and_its_query_may_hold_the_key() {
+    let upstream = ScriptedUpstream::start([]).await;
+    let gateway = TestGateway::start(&provider(&upstream.url(), "chat")).await;
+    let body = || json!({ "contents": [{ "role": "user", "parts": [{ "text": "Hello" }] }] }).to_string();
+    for prefix in ["/v1beta", "/v1", "/router/v1beta", "/router/v1"] {
+        let path = format!("{prefix}/models/no%2Fsuch:generateContent");
+        let reply = gateway.send("POST", &path, body(), &[]).await;
+        assert_eq!(reply.status, 401, "{path}: {}", reply.text());
+        let reply = gateway.send("POST", &format!("{path}?key={}", gateway.key), body(), &[]).await;
+        assert_eq!(reply.status, 404, "{path}: {}", reply.text());
+        assert!(reply.text().contains("`no/such`"), "{}", reply.text());
+    }
+}
