@@ -9,6 +9,7 @@ use crate::dialect::Dialect;
 use crate::error::BadRequest;
 use crate::scan::{Fault, Kind, Scan, Scanner, Tally};
 
+mod gemini;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -75,6 +76,8 @@ struct Pass {
     dialect: Dialect,
     peek: Peek,
     seen: u16,
+    /// Whether a Responses request refers to what is stored.
+    stored: bool,
 }
 
 impl Pass {
@@ -83,9 +86,13 @@ impl Pass {
         if scan.kind()? != Kind::Object {
             return Err(Fault::new("invalid_type", "must be a JSON object"));
         }
-        let mut pass = Self { dialect, peek: Peek::default(), seen: 0 };
+        let mut pass = Self { dialect, peek: Peek::default(), seen: 0, stored: false };
         scan.tally = Some(Tally::default());
-        scan.object(|scan, key, _| pass.field(scan, key))?;
+        if dialect == Dialect::Gemini {
+            pass.peek = gemini::read(&mut scan)?;
+        } else {
+            scan.object(|scan, key, _| pass.field(scan, key))?;
+        }
         scan.end()?;
         match dialect {
             // The path says which model.
@@ -94,8 +101,7 @@ impl Pass {
         }
         match dialect {
             Dialect::Chat | Dialect::Messages | Dialect::Converse => pass.require("messages")?,
-            Dialect::Responses => {}
-            Dialect::Gemini => {}
+            Dialect::Responses | Dialect::Gemini => {}
         }
         let tokens = scan.tally.map_or(0, |tally| tally.tokens());
         pass.peek.prompt_estimate = tokens + u64::from(pass.peek.messages) * MESSAGE_TOKENS;
@@ -126,6 +132,10 @@ impl Pass {
             "model" => self.model(scan),
             "messages" => self.messages(scan),
             "input" if self.dialect == Dialect::Responses => self.input(scan),
+            "previous_response_id" | "prompt" | "conversation" if self.dialect == Dialect::Responses => {
+                self.stored |= !nothing;
+                scan.skip().map(drop)
+            }
             "stream" if !nothing => {
                 self.peek.stream = boolean(scan)?;
                 Ok(())
@@ -175,6 +185,7 @@ impl Pass {
         Ok(())
     }
 
+    /// A Responses conversation. The items are of many shapes, so only images are looked for.
     fn input(&mut self, scan: &mut Scanner<'_>) -> Scan<()> {
         if scan.kind()? == Kind::String {
             self.peek.messages = 1;
@@ -183,13 +194,24 @@ impl Pass {
         want(scan, Kind::Array)?;
         let count = scan.array(|scan, _| {
             want(scan, Kind::Object)?;
-            scan.object(|scan, key, _| match key {
-                "content" | "output" => self.content(scan),
+            scan.object(|scan, key, _| match (key, scan.kind()?) {
+                ("content" | "output", Kind::Array) => scan.array(|scan, _| self.said(scan)).map(drop),
                 _ => scan.skip().map(drop),
             })
             .map(drop)
         })?;
-        self.counted(count)
+        self.peek.messages = u32::try_from(count).unwrap_or(u32::MAX);
+        Ok(())
+    }
+
+    /// A part of an item.
+    fn said(&mut self, scan: &mut Scanner<'_>) -> Scan<()> {
+        if scan.kind()? != Kind::Object {
+            return scan.skip().map(drop);
+        }
+        let kind = word_in(scan, "type")?;
+        self.peek.has_images |= matches!(kind.as_deref(), Some("input_image" | "computer_screenshot"));
+        Ok(())
     }
 
     fn messages(&mut self, scan: &mut Scanner<'_>) -> Scan<()> {
@@ -239,7 +261,7 @@ impl Pass {
         match scan.kind()? {
             Kind::Array => scan.array(|scan, _| self.part(scan)).map(drop),
             Kind::String | Kind::Null => scan.skip().map(drop),
-            // A Responses item or a search result may have other content, which only its reader knows.
+            // A search result may have other content, which only its reader knows.
             Kind::Object if self.dialect != Dialect::Chat => scan.skip().map(drop),
             kind => Err(mistyped(kind, "a string or an array")),
         }
@@ -256,7 +278,7 @@ impl Pass {
                 typed = true;
                 want(scan, Kind::String)?;
                 let kind = scan.string()?.decode().unwrap_or_default();
-                self.peek.has_images |= matches!(&*kind, "image" | "image_url" | "input_image");
+                self.peek.has_images |= matches!(&*kind, "image" | "image_url");
                 Ok(())
             }
             "content" if self.dialect != Dialect::Chat => self.content(scan),
@@ -296,8 +318,11 @@ impl Pass {
             ("output_config" | "text", Kind::Object) => {
                 let found = &mut self.peek.has_schema;
                 scan.object(|scan, key, _| {
-                    *found |= key == "format" && scan.kind()? == Kind::Object;
-                    scan.skip().map(drop)
+                    if key != "format" || scan.kind()? != Kind::Object {
+                        return scan.skip().map(drop);
+                    }
+                    *found |= word_in(scan, "type")?.as_deref() != Some("text");
+                    Ok(())
                 })
                 .map(drop)
             }

@@ -63,6 +63,11 @@ pub struct Quirks {
     pub tool_ids: Option<ToolIds>,
     /// How a JSON schema for the answer is asked for. Default: native.
     pub json_schema: Option<JsonSchemaSupport>,
+    /// Whether a form for the answer may be asked for beside functions (Gemini 2.5: no). Default: true.
+    pub schema_beside_tools: Option<bool>,
+    /// What stands in for the signature that a replayed call lacks, where calls without one are refused
+    /// (Gemini 3: `skip_thought_signature_validator`). Default: nothing.
+    pub call_signature: Option<String>,
     /// Whether `cache_control` marks are understood. Default: false for chat, true for messages.
     pub cache_control: Option<bool>,
     /// The field that marks a last assistant message as a beginning to continue. Default: refused.
@@ -126,8 +131,10 @@ pub enum ThinkingSwitch {
     EnableThinking,
     /// `reasoning: {effort | max_tokens}` (OpenRouter).
     Reasoning,
-    /// Anthropic's `thinking: {type: enabled, budget_tokens}`.
+    /// Anthropic's `thinking: {type: enabled, budget_tokens}`; Gemini's `thinkingConfig: {thinkingBudget}`.
     Budget,
+    /// Gemini's `thinkingConfig: {thinkingLevel}`.
+    Level,
     /// Anthropic's `thinking: {type: adaptive}` and `output_config: {effort}`.
     Adaptive,
     /// No switch: the model always or never thinks.
@@ -218,6 +225,8 @@ impl Quirks {
             flat_content: self.flat_content.or(base.flat_content),
             tool_ids: self.tool_ids.or(base.tool_ids),
             json_schema: self.json_schema.or(base.json_schema),
+            schema_beside_tools: self.schema_beside_tools.or(base.schema_beside_tools),
+            call_signature: self.call_signature.clone().or_else(|| base.call_signature.clone()),
             cache_control: self.cache_control.or(base.cache_control),
             prefill: self.prefill.clone().or_else(|| base.prefill.clone()),
             reasoning_outside_output: self.reasoning_outside_output.or(base.reasoning_outside_output),

@@ -191,12 +191,12 @@ pub fn reply(ctx: &ReplyContext, body: &[u8]) -> Result<Reply, UpstreamError> {
 }
 
 /// What keeps a silent stream alive in the client's dialect: a comment for the OpenAI dialects, whose
-/// SDKs skip it, and an event for Messages, whose SDKs expect one.
+/// SDKs skip it, an event for Messages, whose SDKs expect one, and a blank line for Gemini, whose SDKs
+/// break on either.
 pub fn keep_alive(client: Dialect) -> Bytes {
     match client {
-        Dialect::Chat | Dialect::Responses | Dialect::Gemini | Dialect::Converse => {
-            Bytes::from_static(b": keep-alive\n\n")
-        }
+        Dialect::Chat | Dialect::Responses | Dialect::Converse => Bytes::from_static(b": keep-alive\n\n"),
+        Dialect::Gemini => Bytes::from_static(crate::gemini::stream::KEEP_ALIVE),
         Dialect::Messages => Bytes::from_static(b"event: ping\ndata: {\"type\":\"ping\"}\n\n"),
     }
 }

@@ -139,3 +139,44 @@ proptest! {
         prop_assert!(!serde || ours != Err("invalid_json"), "{}", body);
     }
 }
+
+#[test]
+fn the_fields_of_a_gemini_request_are_read_in_either_spelling() {
+    let gemini = |body: &str| Peek::read(Dialect::Gemini, body.as_bytes());
+    let camel = r#"{"contents":[{"role":"user","parts":[{"text":"hi"},{"inlineData":{"mimeType":"image/png","data":"AA"}}]},
+        {"role":"model"}],"tools":[{"functionDeclarations":[]}],"generationConfig":{"maxOutputTokens":7,
+        "responseMimeType":"application/json","thinkingConfig":{"includeThoughts":true}},"model":"ignored"}"#;
+    let snake = camel
+        .replace("inlineData", "inline_data")
+        .replace("mimeType", "mime_type")
+        .replace("generationConfig", "generation_config")
+        .replace("maxOutputTokens", "max_output_tokens")
+        .replace("responseMimeType", "response_mime_type")
+        .replace("thinkingConfig", "thinking_config")
+        .replace("includeThoughts", "include_thoughts");
+    for body in [camel, &snake] {
+        let peek = gemini(body).expect("a good body");
+        assert!(peek.has_tools && peek.has_images && peek.has_schema && peek.wants_thinking);
+        assert_eq!((peek.max_tokens, peek.messages, peek.model.as_str()), (Some(7), 2, ""));
+        assert!(!peek.stream && peek.prompt_estimate > 0);
+    }
+    let one = gemini(r#"{"contents":{"parts":{"functionResponse":{"parts":[{"fileData":{"mime_type":"image/png"}}]}}}}"#)
+        .expect("one content by itself");
+    assert!(one.has_images && one.messages == 1 && !one.has_tools && !one.has_schema && !one.wants_thinking);
+    for (body, path, code) in [
+        ("{}", "contents", "missing_field"),
+        (r#"{"contents":[]}"#, "contents", "invalid_value"),
+        (r#"{"contents":null}"#, "contents", "invalid_type"),
+        (r#"{"contents":["hi"]}"#, "contents[0]", "invalid_type"),
+        (r#"{"contents":[{}],"contents":[{}]}"#, "contents", "duplicate_field"),
+        (r#"{"contents":[{}],"generationConfig":{},"generation_config":{}}"#, "generation_config", "duplicate_field"),
+        (
+            r#"{"contents":[{}],"generationConfig":{"maxOutputTokens":0}}"#,
+            "generationConfig.maxOutputTokens",
+            "invalid_value",
+        ),
+    ] {
+        let error = gemini(body).expect_err(body);
+        assert_eq!((error.path.as_str(), error.code), (path, code), "{body}: {error}");
+    }
+}
