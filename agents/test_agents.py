@@ -2,13 +2,10 @@
 
 import re
 import secrets
-import shutil
-import subprocess
 
 import pytest
 
-import dialects
-from clients import AGENTS, PROGRAMS, Place
+from clients import AGENTS
 from conftest import MODELS
 from dialects import Answer, Call
 
@@ -16,47 +13,19 @@ pytestmark = [
     pytest.mark.parametrize("dialect", MODELS),
     pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.name),
 ]
-NODE = shutil.which("node")
 
 
-@pytest.fixture
-def run(agent, dialect, gateway, provider, tmp_path):
-    """Runs the agent with a script behind it; gives what it printed and what the provider was asked."""
-    place = Place(tmp_path / "home", tmp_path / "work", gateway.url, gateway.key, MODELS[dialect])
-    place.home.mkdir()
-    place.work.mkdir()
-
-    def turn(prompt, script):
-        provider.requests.clear()
-        provider.script = script
-        (program, *arguments), more = agent.command(place, prompt)
-        done = subprocess.run(
-            [PROGRAMS / program, *arguments], cwd=place.work, env=place.environment(NODE, **more),
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
-        )
-        asked = [(path, dialects.of_path(path).read(path, body)) for path, _, body in provider.requests]
-        seen = f"{done.stdout}\n--- stderr\n{done.stderr}\n--- asked\n" + "\n".join(str(one)[:2_000] for one in asked)
-        assert done.returncode == 0, seen
-        assert asked, seen
-        for path, one in asked:
-            assert dialects.of_path(path).__name__ == f"dialects.{dialect}", seen
-            assert one.model == MODELS[dialect], seen
-        return done.stdout, [one for _, one in asked], seen
-
-    turn.work = place.work
-    return turn
-
-
-def test_a_plain_turn_is_answered(run):
+def test_a_plain_turn_is_answered(agent, dialect, start):
     word = secrets.token_hex(4)
-    printed, asked, seen = run(f"Say {word}.", lambda asked: Answer(thinking="Let me think.", text=f"Here it is: {word}."))
+    printed, asked, seen = start(agent, dialect).run(f"Say {word}.", lambda asked: Answer(thinking="Let me think.", text=f"Here it is: {word}."))
     assert f"Here it is: {word}." in printed, seen
     assert any(f"Say {word}." in str(one.body) for one in asked), seen
 
 
-def test_a_tool_of_the_agent_is_called_and_its_result_comes_back(agent, run):
+def test_a_tool_of_the_agent_is_called_and_its_result_comes_back(agent, dialect, start):
     word = secrets.token_hex(4)
-    note = run.work / "note.txt"
+    started = start(agent, dialect)
+    note = started.place.work / "note.txt"
     note.write_text(f"the word is {word}\n")
     tool, arguments = agent.reads(note)
 
@@ -68,6 +37,11 @@ def test_a_tool_of_the_agent_is_called_and_its_result_comes_back(agent, run):
             return Answer(thinking="Let me look.", calls=[Call(f"call_{secrets.token_hex(8)}", tool, arguments)])
         return Answer(text="Nothing found.")
 
-    printed, asked, seen = run("What does the note say?", script)
+    printed, asked, seen = started.run("What does the note say?", script)
     assert f"The note says {word}." in printed, seen
-    assert [one for one in asked if one.results], seen
+    back = [one for one in asked if one.results]
+    assert back, seen
+    if dialect == "chat":
+        # DeepSeek refuses a call without what was thought before it; most agents forget that, or never saw it.
+        turns = [message for message in back[0].body["messages"] if message.get("tool_calls")]
+        assert [turn["reasoning_content"] for turn in turns] == ["Let me look."], seen
