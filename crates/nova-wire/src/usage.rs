@@ -112,6 +112,24 @@ pub fn from_messages(usage: &Value, before: Option<Usage>) -> Option<Usage> {
     })
 }
 
+/// The tokens in a Responses answer's `usage`; `None` where it counts nothing.
+///
+/// Input counts include the cache, and output counts the reasoning, for every provider seen so far.
+pub fn from_responses(usage: &Value) -> Option<Usage> {
+    let input = number(usage, &["input_tokens", "prompt_tokens"]);
+    let output = number(usage, &["output_tokens", "completion_tokens"]);
+    if input.is_none() && output.is_none() {
+        return None;
+    }
+    let none = Value::Null;
+    let details = usage.get("input_tokens_details").unwrap_or(&none);
+    let read = number(details, &["cached_tokens"]).unwrap_or(0);
+    let written = number(details, CACHE_WRITE).unwrap_or(0);
+    let details = usage.get("output_tokens_details").unwrap_or(&none);
+    let reasoning = number(details, &["reasoning_tokens"]).unwrap_or(0);
+    Some(Usage::from_inclusive(input.unwrap_or(0), read, written, output.unwrap_or(0), reasoning))
+}
+
 /// What the provider says that the answer cost, in US dollars (OpenRouter's `cost`, Perplexity's
 /// `cost.total_cost`, xAI's `cost_in_usd_ticks` of 10⁻¹⁰ dollars).
 pub fn cost_usd(usage: &Value) -> Option<f64> {

@@ -7,7 +7,7 @@ use super::passthrough::cut;
 use super::{Meter, Outbound, Reply, ReplyContext, Target};
 use crate::chat;
 use crate::dialect::Dialect;
-use crate::error::{BadRequest, UpstreamError};
+use crate::error::{BadRequest, ErrorView, UpstreamError};
 use crate::gemini;
 use crate::hub::names::{Takes, ToolNames};
 use crate::hub::past::{self, Keeper, Past};
@@ -89,7 +89,9 @@ pub(super) fn reply(ctx: &ReplyContext, body: &[u8]) -> Result<Reply, UpstreamEr
     let (mut reply, cost) = match ctx.upstream {
         Dialect::Chat => (chat::reply::read(body, &ctx.quirks)?, chat::reply::cost_usd(body)),
         Dialect::Messages => (messages::reply::read(body, &ctx.quirks)?, None),
-        Dialect::Responses => (responses::reply::read(body, &ctx.quirks)?, None),
+        Dialect::Responses => {
+            (responses::reply::read(body, &ctx.quirks)?, responses::reply::cost_usd(body))
+        }
         Dialect::Gemini => (gemini::reply::read(body, &ctx.quirks)?, None),
         Dialect::Converse => return Err(chat::garbage("answers of this dialect cannot be translated")),
     };
@@ -162,6 +164,14 @@ impl Reader {
             Self::Responses(reader) => reader.event(event, out),
             Self::Gemini(reader) => reader.event(event, out),
             Self::None => Err(BadEvent),
+        }
+    }
+
+    const fn cost_usd(&self) -> Option<f64> {
+        match self {
+            Self::Chat(reader) => reader.cost_usd(),
+            Self::Responses(reader) => reader.cost_usd(),
+            Self::Messages(_) | Self::Gemini(_) | Self::None => None,
         }
     }
 
@@ -275,6 +285,14 @@ impl Relay {
         Ok(())
     }
 
+    /// Ends a Responses client's stream, whose events are numbered and whose end holds what came so far.
+    pub(super) fn fail(&mut self, view: &ErrorView<'_>, out: &mut Vec<Bytes>) {
+        if let Writer::Responses(writer) = &mut self.writer {
+            writer.fail(view, &mut self.ready);
+            out.push(Bytes::from(std::mem::take(&mut self.ready)));
+        }
+    }
+
     fn drain(&mut self, meter: &mut Meter, out: &mut Vec<Bytes>) -> Result<(), UpstreamError> {
         let mut done = Ok(());
         while let Some(event) = self.decoder.next_event() {
@@ -284,9 +302,7 @@ impl Relay {
             if self.reader.event(&event, &mut self.deltas).is_err() {
                 meter.bad_events += 1;
             }
-            if let Reader::Chat(reader) = &self.reader {
-                meter.upstream_cost_usd = reader.cost_usd();
-            }
+            meter.upstream_cost_usd = self.reader.cost_usd();
             self.keeper.deltas(&mut self.deltas);
             restore(&self.names, &mut self.deltas);
             done = apply(&mut self.deltas, &mut self.writer, &mut self.ready, meter)

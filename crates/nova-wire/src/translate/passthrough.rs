@@ -203,7 +203,7 @@ pub(super) fn reply(ctx: &ReplyContext, body: &[u8]) -> Result<Reply, UpstreamEr
     let mut meter = match ctx.upstream {
         Dialect::Chat => chat::reply::meter(body, &ctx.quirks)?,
         Dialect::Messages => hubway::meter(messages::reply::read(body, &ctx.quirks)?),
-        Dialect::Responses => hubway::meter(crate::responses::reply::read(body, &ctx.quirks)?),
+        Dialect::Responses => crate::responses::reply::meter(body)?,
         Dialect::Gemini => hubway::meter(crate::gemini::reply::read(body, &ctx.quirks)?),
         Dialect::Converse => Meter::default(),
     };
@@ -398,6 +398,14 @@ impl Relay {
         }
     }
 
+    /// The number of the client's next event, where the dialect numbers them.
+    pub(super) const fn next_number(&self) -> u64 {
+        match &self.observer {
+            Observer::Responses(observer) => observer.passed(),
+            _ => 0,
+        }
+    }
+
     /// The body ended: gives out what was held, and the dialect's end where the upstream left it out.
     pub(super) fn finish(&mut self, meter: &mut Meter, out: &mut Vec<Bytes>) -> Result<(), UpstreamError> {
         self.decoder.finish();
@@ -412,7 +420,8 @@ impl Relay {
         }
         out.append(&mut self.held);
         if !rest.is_empty() && !rest.ends_with(b"\n\n") {
-            out.push(Bytes::from_static(b"\n\n"));
+            // Google's SDK for JavaScript wants both line ends of one kind.
+            out.push(Bytes::from_static(if rest.ends_with(b"\r\n") { b"\r\n" } else { b"\n\n" }));
         }
         if !self.ended {
             match self.dialect {

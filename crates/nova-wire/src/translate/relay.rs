@@ -6,6 +6,7 @@ use super::{Meter, ReplyContext, hubway, keep_alive, passthrough};
 use crate::dialect::Dialect;
 use crate::error::{self, ErrorView, UpstreamError};
 use crate::hub::past::Thought;
+use crate::responses;
 
 /// Brings a stream back, piece by piece.
 #[derive(Debug)]
@@ -67,8 +68,16 @@ impl StreamRelay {
 
     /// Ends the client's stream with an error event of its dialect. Nothing follows it.
     pub fn fail(&mut self, view: &ErrorView<'_>, out: &mut Vec<Bytes>) {
-        if !std::mem::replace(&mut self.closed, true) {
-            out.push(error::event(self.client, view));
+        if std::mem::replace(&mut self.closed, true) {
+            return;
+        }
+        match &mut self.way {
+            // What stands before the error is numbered; without content nothing does.
+            Way::Hub(relay) if self.client == Dialect::Responses => relay.fail(view, out),
+            Way::Pass(relay) if self.client == Dialect::Responses && self.meter.content_started => {
+                out.push(Bytes::from(responses::failed(view, relay.next_number())));
+            }
+            _ => out.push(error::event(self.client, view)),
         }
     }
 
