@@ -10,6 +10,7 @@ use crate::error::BadRequest;
 use crate::scan::{Fault, Kind, Scan, Scanner, Tally};
 
 mod gemini;
+mod shape;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -40,6 +41,9 @@ pub struct Peek {
     pub wants_thinking: bool,
     /// Whether an assistant's message of a chat request calls tools and says nothing of its thinking.
     pub has_bare_calls: bool,
+    /// Whether a word stands in it that another dialect uses: the body may be written in that one
+    /// ([`Peek::read_any`]).
+    pub is_foreign: bool,
     /// A first estimate of the prompt's tokens.
     pub prompt_estimate: u64,
 }
@@ -124,6 +128,7 @@ impl Pass {
             self.seen |= 1 << bit;
         }
         let nothing = scan.kind()? == Kind::Null;
+        self.peek.is_foreign |= !nothing && shape::is_foreign_field(self.dialect, key);
         if key == "stream_options" && nothing {
             self.peek.stream_options_span = Some(scan.skip()?);
             return Ok(());
@@ -148,7 +153,7 @@ impl Pass {
             }
             "tools" | "functions" if !nothing => {
                 want(scan, Kind::Array)?;
-                let tools = scan.array(|scan, _| scan.skip().map(drop))?;
+                let tools = scan.array(|scan, _| self.tool(scan))?;
                 self.peek.has_tools |= tools > 0;
                 Ok(())
             }
@@ -235,11 +240,13 @@ impl Pass {
             "role" => {
                 role = true;
                 want(scan, Kind::String)?;
-                scan.string().map(drop)
+                self.peek.is_foreign |= shape::is_foreign_role(self.dialect, scan.string()?.raw);
+                Ok(())
             }
             "content" => self.content(scan),
             "tool_calls" => {
                 calls = scan.kind()? == Kind::Array;
+                self.peek.is_foreign |= calls && self.dialect == Dialect::Messages;
                 scan.skip().map(drop)
             }
             "reasoning_content" | "reasoning" | "reasoning_details" => {
@@ -279,12 +286,27 @@ impl Pass {
                 want(scan, Kind::String)?;
                 let kind = scan.string()?.decode().unwrap_or_default();
                 self.peek.has_images |= matches!(&*kind, "image" | "image_url");
+                self.peek.is_foreign |= shape::is_foreign_part(self.dialect, &kind);
                 Ok(())
             }
             "content" if self.dialect != Dialect::Chat => self.content(scan),
             _ => scan.skip().map(drop),
         })?;
         if typed { Ok(()) } else { Err(Fault::new("missing_field", "is missing").in_field("type")) }
+    }
+
+    /// A tool, which may have any shape: its names tell the dialect.
+    fn tool(&mut self, scan: &mut Scanner<'_>) -> Scan<()> {
+        if scan.kind()? != Kind::Object {
+            return scan.skip().map(drop);
+        }
+        let dialect = self.dialect;
+        let is_foreign = &mut self.peek.is_foreign;
+        scan.object(|scan, key, _| {
+            *is_foreign |= shape::is_foreign_tool(dialect, key);
+            scan.skip().map(drop)
+        })
+        .map(drop)
     }
 
     /// Fields that are only hints for routing: any shape is let through, for the provider to judge.

@@ -22,11 +22,18 @@ pub async fn read(
     snapshot: &Snapshot,
 ) -> Result<(Bytes, Peek), GatewayError> {
     let body = whole(headers, body, snapshot).await?;
-    let mut peek = Peek::read(asked.dialect, &body)?;
+    let versioned = headers.contains_key("anthropic-version");
+    let (dialect, peek) = Peek::read_any(asked.dialect, versioned, &body);
+    asked.dialect = dialect;
+    let mut peek = peek?;
     if let Some(model) = &asked.model {
         peek.model.clone_from(model);
         // Google's paths say whether the answer is streamed; an array is answered whole.
         peek.stream = asked.framing == Some(Framing::Events);
+    }
+    if peek.model.is_empty() {
+        let error = GatewayError::new(Code::BadRequest, "`model` is missing");
+        return Err(GatewayError { param: Some("model".into()), detail: Some("missing_field"), ..error });
     }
     Ok((body, peek))
 }

@@ -79,3 +79,27 @@ async fn a_gemini_path_names_the_model_and_its_query_may_hold_the_key() {
         assert!(reply.text().contains("`no/such`"), "{}", reply.text());
     }
 }
+
+#[tokio::test]
+async fn a_body_is_answered_in_its_own_schema_on_the_other_path() {
+    let upstream = ScriptedUpstream::answering(|_| Script::json(200, &[], chat_reply("Hi."))).await;
+    let gateway = TestGateway::start(&provider(&upstream.url(), "chat")).await;
+    let messages = hello().replace("\"messages\"", "\"system\":\"Be brief.\",\"messages\"");
+    let reply = gateway.post("/v1/chat/completions", messages).await;
+    assert_eq!((reply.status, reply.header("x-novastack-dialect")), (200, "messages"), "{}", reply.text());
+    assert_eq!(reply.json()["content"][0]["text"], "Hi.");
+    assert_eq!(upstream.requests()[0].json()["messages"][0]["role"], "system");
+
+    let chat = hello().replace("\"messages\"", "\"stop\":\"x\",\"messages\"");
+    let reply = gateway.post("/v1/messages", chat).await;
+    assert_eq!((reply.status, reply.header("x-novastack-dialect")), (200, "chat"), "{}", reply.text());
+    assert_eq!(reply.json()["choices"][0]["message"]["content"], "Hi.");
+
+    let unknown = hello().replace("\"max_tokens\"", "\"system\":\"Be brief.\",\"max_tokens\"");
+    let reply = gateway.post("/v1/chat/completions", unknown.replace("test-model", "nothing")).await;
+    assert_eq!((reply.status, reply.header("x-novastack-dialect")), (404, "messages"));
+    assert_eq!(reply.json()["type"], "error", "errors speak the recognised dialect, too");
+
+    let reply = gateway.post("/v1/chat/completions", hello()).await;
+    assert_eq!((reply.status, reply.header("x-novastack-dialect")), (200, ""));
+}
