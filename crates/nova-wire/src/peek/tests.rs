@@ -160,8 +160,10 @@ fn the_fields_of_a_gemini_request_are_read_in_either_spelling() {
         assert_eq!((peek.max_tokens, peek.messages, peek.model.as_str()), (Some(7), 2, ""));
         assert!(!peek.stream && peek.prompt_estimate > 0);
     }
-    let one = gemini(r#"{"contents":{"parts":{"functionResponse":{"parts":[{"fileData":{"mime_type":"image/png"}}]}}}}"#)
-        .expect("one content by itself");
+    let one = gemini(
+        r#"{"contents":{"parts":{"functionResponse":{"parts":[{"fileData":{"mime_type":"image/png"}}]}}}}"#,
+    )
+    .expect("one content by itself");
     assert!(one.has_images && one.messages == 1 && !one.has_tools && !one.has_schema && !one.wants_thinking);
     for (body, path, code) in [
         ("{}", "contents", "missing_field"),
@@ -169,7 +171,11 @@ fn the_fields_of_a_gemini_request_are_read_in_either_spelling() {
         (r#"{"contents":null}"#, "contents", "invalid_type"),
         (r#"{"contents":["hi"]}"#, "contents[0]", "invalid_type"),
         (r#"{"contents":[{}],"contents":[{}]}"#, "contents", "duplicate_field"),
-        (r#"{"contents":[{}],"generationConfig":{},"generation_config":{}}"#, "generation_config", "duplicate_field"),
+        (
+            r#"{"contents":[{}],"generationConfig":{},"generation_config":{}}"#,
+            "generation_config",
+            "duplicate_field",
+        ),
         (
             r#"{"contents":[{}],"generationConfig":{"maxOutputTokens":0}}"#,
             "generationConfig.maxOutputTokens",

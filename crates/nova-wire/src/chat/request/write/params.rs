@@ -98,7 +98,9 @@ impl Draft<'_> {
                     self.drop("thinking");
                 }
             }
-            ThinkingSwitch::Effort | ThinkingSwitch::Adaptive | ThinkingSwitch::Level => self.effort(&thinking, default_on),
+            ThinkingSwitch::Effort | ThinkingSwitch::Adaptive | ThinkingSwitch::Level => {
+                self.effort(&thinking, default_on)
+            }
             ThinkingSwitch::ThinkingType => {
                 let word = if thinking == Thinking::Off { "disabled" } else { "enabled" };
                 self.set("thinking", json!({"type": word}));
