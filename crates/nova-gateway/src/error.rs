@@ -65,6 +65,8 @@ pub enum Code {
     UpstreamGarbage,
     /// The provider's answer ended before it was finished.
     UpstreamCut,
+    /// See [`TABLE`].
+    SchemaMismatch,
     /// The provider did not answer in time.
     UpstreamTimeout,
     /// Every deployment of the model is resting after failures.
@@ -141,6 +143,7 @@ pub const TABLE: &[Row] = &[
     row(Code::UpstreamUnreachable, "upstream_unreachable", 502, SERVER, true, "The provider could not be reached, or the connection broke."),
     row(Code::UpstreamGarbage, "upstream_garbage", 502, SERVER, true, "The provider's answer could not be read."),
     row(Code::UpstreamCut, "upstream_cut", 502, SERVER, true, "The provider's answer ended before it was finished."),
+    row(Code::SchemaMismatch, "schema_mismatch", 502, SERVER, true, "The answer does not meet the JSON schema that the request asks for, also at the second try."),
     row(Code::UpstreamTimeout, "upstream_timeout", 504, ("server_error", "timeout_error"), true, "The provider did not answer within the configured time."),
     row(Code::NoHealthyDeployment, "no_healthy_deployment", 503, OVERLOADED, true, "Every deployment in the plan is resting after repeated failures."),
     row(Code::ShuttingDown, "shutting_down", 503, OVERLOADED, true, "The gateway is shutting down."),
@@ -266,6 +269,7 @@ impl GatewayError {
             ErrorClass::Server => Code::UpstreamFailed,
             ErrorClass::Garbage => Code::UpstreamGarbage,
             ErrorClass::Cut => Code::UpstreamCut,
+            ErrorClass::Mismatch => Code::SchemaMismatch,
         };
         let message = match error.class {
             // Clients key on these words to compact their history, so they stand alone.

@@ -224,6 +224,8 @@ impl Failure {
             ErrorClass::Filter | ErrorClass::BadRequest => (Kind::Status, Retry::Never),
             ErrorClass::Garbage => (Kind::Protocol, Retry::ElsewhereOnly),
             ErrorClass::Cut => (Kind::Cut, Retry::SameAllowed),
+            // Another sample may do better.
+            ErrorClass::Mismatch => (Kind::Status, Retry::SameAllowed),
         };
         let after = error.retry_after_ms.map(|ms| Duration::from_millis(ms).min(retry_after::MAX));
         Self { retry, after, status: Some(error.status), error: Some(Box::new(error)), ..Self::new(kind) }

@@ -183,6 +183,8 @@ pub enum ToolIds {
 pub enum JsonSchemaSupport {
     /// `response_format: {type: json_schema}`, or `output_config.format` for messages.
     Native,
+    /// A tool with the schema that must be called, where the client offers no tools of its own; else as `prompt`.
+    Tool,
     /// `response_format: {type: json_object}` with the schema in the instructions.
     JsonObject,
     /// The schema in the instructions alone.

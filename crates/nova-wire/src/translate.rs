@@ -20,12 +20,14 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use crate::dialect::Dialect;
-use crate::error::{BadRequest, UpstreamError};
+use crate::error::{BadRequest, ErrorClass, UpstreamError};
 use crate::hub::names::ToolNames;
 use crate::hub::past::{self, Past, Thought};
 use crate::hub::reply::Finish;
+use crate::hub::request::Format;
+use crate::hub::structured::{Check, Verdict};
 use crate::peek::Peek;
-use crate::quirks::{Quirks, ReplayThinking};
+use crate::quirks::{JsonSchemaSupport, Quirks, ReplayThinking};
 use crate::usage::Usage;
 
 #[cfg(test)]
@@ -85,6 +87,9 @@ pub struct ReplyContext {
     /// The provider that answers, by the gateway's name for it; with an empty one no signature is tagged and
     /// no thought kept.
     pub provider: Arc<str>,
+    /// Judges the text of an answer whose form the client asked for. A stream is judged only where the upstream
+    /// does not promise the form itself.
+    pub check: Option<Check>,
     /// [`Outbound::names`].
     pub names: ToolNames,
     /// [`Outbound::echo`].
@@ -98,6 +103,8 @@ pub struct Reply {
     pub body: Vec<u8>,
     /// What was counted.
     pub meter: Meter,
+    /// Why the answer does not have the form that the client asked for ([`ReplyContext::check`]).
+    pub mismatch: Option<String>,
 }
 
 /// What was seen of an answer.
@@ -163,10 +170,12 @@ pub fn request_after(
     if through_hub(client, target.dialect, target.quirks) {
         return hubway::request(client, body, peek, (target, past));
     }
-    if needs_past(client, body, peek, (target, past)) {
+    let formless =
+        peek.has_schema && target.quirks.json_schema.is_some_and(|it| it != JsonSchemaSupport::Native);
+    if formless || needs_past(client, body, peek, (target, past)) {
         // Only the request is rewritten; the answer is in the client's own dialect.
         let rewritten = hubway::request(client, body, peek, (target, past))?;
-        return Ok(Outbound { hub: false, ..rewritten });
+        return Ok(Outbound { hub: rewritten.names.wraps_answer, ..rewritten });
     }
     passthrough::request(client, body, peek, target)
 }
@@ -182,12 +191,30 @@ fn needs_past(client: Dialect, body: &[u8], peek: &Peek, (target, past): (&Targe
     (client == Dialect::Chat && peek.has_bare_calls && replays) || past::is_tagged(body)
 }
 
+/// The form that a client asks its answer to have; [`Format::Text`] where the body cannot be read.
+pub fn wanted_format(client: Dialect, body: &[u8]) -> Format {
+    hubway::read(client, body).map(|request| request.format).unwrap_or_default()
+}
+
 /// A whole answer (status 2xx) as the client wants it.
 ///
 /// # Errors
 /// Where the provider reports a failure inside a success, or the body cannot be read.
 pub fn reply(ctx: &ReplyContext, body: &[u8]) -> Result<Reply, UpstreamError> {
-    if ctx.hub { hubway::reply(ctx, body) } else { passthrough::reply(ctx, body) }
+    if ctx.hub {
+        return hubway::reply(ctx, body).map(|(reply, _)| reply);
+    }
+    let reply = passthrough::reply(ctx, body)?;
+    if ctx.check.is_none() {
+        return Ok(reply);
+    }
+    let (judged, verdict) = hubway::reply(ctx, body)?;
+    Ok(match verdict {
+        Verdict::Good => reply,
+        // The mended text stands only in the rewritten answer.
+        Verdict::Mended(_) => Reply { body: judged.body, ..reply },
+        Verdict::Bad(why) => Reply { mismatch: Some(why), ..reply },
+    })
 }
 
 /// What keeps a silent stream alive in the client's dialect: a comment for the OpenAI dialects, whose
@@ -198,6 +225,17 @@ pub fn keep_alive(client: Dialect) -> Bytes {
         Dialect::Chat | Dialect::Responses | Dialect::Converse => Bytes::from_static(b": keep-alive\n\n"),
         Dialect::Gemini => Bytes::from_static(crate::gemini::stream::KEEP_ALIVE),
         Dialect::Messages => Bytes::from_static(b"event: ping\ndata: {\"type\":\"ping\"}\n\n"),
+    }
+}
+
+/// The failure of an answer without the form that was asked for.
+pub fn mismatch(why: &str) -> UpstreamError {
+    UpstreamError {
+        class: ErrorClass::Mismatch,
+        status: 200,
+        message: format!("the answer does not have the form that was asked for: {why}"),
+        code: None,
+        retry_after_ms: None,
     }
 }
 

@@ -49,6 +49,8 @@ pub enum Answer {
         body: Vec<u8>,
         /// What was counted.
         meter: Meter,
+        /// Why it does not have the form that was asked for.
+        mismatch: Option<String>,
     },
     /// A streamed one, whose first content is there.
     Live(Box<Live>),
@@ -165,6 +167,11 @@ async fn one(
     };
     call.receipt.upstream_us += micros(begun);
     let mut answer = answer.map_err(Stumble::Failed)?;
+    if let Answer::Whole { meter, mismatch: Some(why), .. } = &answer {
+        // The provider is paid for it all the same.
+        call.receipt.discard(deployment, meter);
+        return Err(Stumble::Failed(Failure::from_upstream(nova_wire::translate::mismatch(why))));
+    }
     call.keep(match &mut answer {
         Answer::Whole { meter, .. } => meter.thought.take(),
         Answer::Live(live) => live.relay.take_thought(),
@@ -194,6 +201,7 @@ fn context(call: &Call, (deployment, mount): (&Deployment, &Mount), outbound: &m
         prompt_estimate: call.peek.prompt_estimate,
         quirks: Arc::clone(&mount.quirks),
         provider: Arc::clone(&deployment.provider),
+        check: call.check.clone(),
         names: std::mem::take(&mut outbound.names),
         echo: std::mem::take(&mut outbound.echo),
     }
@@ -236,7 +244,7 @@ async fn whole(
         return Err(Failure::from_upstream(error));
     }
     match nova_wire::translate::reply(context, &bytes) {
-        Ok(reply) => Ok(Answer::Whole { body: reply.body, meter: reply.meter }),
+        Ok(reply) => Ok(Answer::Whole { body: reply.body, meter: reply.meter, mismatch: reply.mismatch }),
         Err(error) => Err(Failure::from_upstream(error)),
     }
 }

@@ -13,6 +13,7 @@ mod asked;
 pub mod attempt;
 pub mod authenticate;
 mod decode;
+pub mod form;
 pub mod read;
 pub mod relay;
 pub mod reserve;
@@ -28,6 +29,7 @@ use hyper::body::Incoming;
 use nova_limit::Permit;
 use nova_route::Plan;
 use nova_wire::hub::past::Thought;
+use nova_wire::hub::structured::Check;
 use nova_wire::{Dialect, Peek};
 
 pub use self::asked::{Asked, Framing};
@@ -52,6 +54,8 @@ pub struct Call {
     pub body: Bytes,
     /// What the gateway read of it.
     pub peek: Peek,
+    /// Judges the answer's form, where the client asks for one.
+    pub check: Option<Check>,
     /// Where to send it, in order.
     pub plan: Plan,
     /// The promise to settle.
@@ -119,7 +123,18 @@ async fn stages(
     let dialect = asked.dialect;
     let plan = route::route(worker, &snapshot, &key, &peek, started)?;
     let receipt = reserve::reserve(shared, &snapshot, (id, dialect, started), key, (&peek, &plan));
-    let call =
-        Call { id: id.clone(), dialect, started, snapshot, body, peek, plan, receipt, _permit: permit };
+    let check = form::check(dialect, &body, &peek);
+    let call = Call {
+        id: id.clone(),
+        dialect,
+        started,
+        snapshot,
+        body,
+        peek,
+        check,
+        plan,
+        receipt,
+        _permit: permit,
+    };
     if call.peek.stream { relay::stream(worker, call).await } else { relay::whole(worker, call).await }
 }

@@ -149,7 +149,7 @@ fn respond(answered: Answered, beat: Duration) -> Response<Outgoing> {
     let mut headers = HeaderMap::with_capacity(12);
     describe(&call, &dropped, &mut headers);
     let body = match answer {
-        Answer::Whole { body, meter } => {
+        Answer::Whole { body, meter, .. } => {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
             call.receipt.settle(Outcome::Done, &meter);

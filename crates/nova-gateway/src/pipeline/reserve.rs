@@ -13,7 +13,7 @@ use nova_route::{DeploymentId, Plan};
 use nova_wire::{Dialect, Meter, Peek};
 
 use crate::pipeline::settle::{self, Outcome};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Deployment, Snapshot};
 use crate::state::{RequestId, Shared};
 
 /// The tokens that an answer is assumed to have at most where neither client nor catalogue says.
@@ -40,6 +40,8 @@ pub struct Receipt {
     pub(crate) answered_by: Option<DeploymentId>,
     /// When the first content went to the client.
     pub(crate) first_content: Option<Instant>,
+    /// What answers cost that were thrown away because they did not have the form that was asked for.
+    pub(crate) discarded: NanoUsd,
     /// Time spent waiting for providers and pauses between tries.
     pub(crate) upstream_us: u64,
     settled: bool,
@@ -71,6 +73,7 @@ pub fn reserve(
         attempts: Vec::new(),
         answered_by: None,
         first_content: None,
+        discarded: NanoUsd::ZERO,
         upstream_us: 0,
         settled: false,
     }
@@ -89,6 +92,13 @@ fn upper_bound(snapshot: &Snapshot, peek: &Peek, plan: &Plan) -> NanoUsd {
 }
 
 impl Receipt {
+    /// Counts what an answer cost that is thrown away.
+    pub fn discard(&mut self, deployment: &Deployment, meter: &Meter) {
+        if let Some((price, usage)) = deployment.price.as_ref().zip(meter.usage) {
+            self.discarded = self.discarded.saturating_add(price.cost(&usage, self.started_ms));
+        }
+    }
+
     /// Settles: the usage record, the metrics, the log line. Later calls do nothing.
     pub fn settle(&mut self, outcome: Outcome<'_>, meter: &Meter) {
         if !std::mem::replace(&mut self.settled, true) {

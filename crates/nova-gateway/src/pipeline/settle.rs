@@ -56,6 +56,7 @@ pub fn settle(receipt: &mut Receipt, outcome: Outcome<'_>, meter: &Meter) {
         Some(price) if billable => price.cost(&usage, receipt.started_ms),
         _ => NanoUsd::ZERO,
     };
+    let cost = cost.saturating_add(receipt.discarded);
     let total_us = micros(receipt.started);
     let status = match &outcome {
         Outcome::Done | Outcome::Broken(_) => 200,

@@ -5,6 +5,7 @@
 mod admin;
 mod answers;
 mod failures;
+mod form;
 mod harness;
 mod inbound;
 mod keys;

@@ -65,6 +65,8 @@ pub enum ErrorClass {
     Garbage,
     /// The answer ended before it was finished.
     Cut,
+    /// The answer does not have the form that the client asked for.
+    Mismatch,
 }
 
 impl ErrorClass {
@@ -82,6 +84,7 @@ impl ErrorClass {
             Self::Server => "server",
             Self::Garbage => "garbage",
             Self::Cut => "cut",
+            Self::Mismatch => "mismatch",
         }
     }
 }

@@ -6,10 +6,11 @@
 //!
 //! [`request`] is what a client asks, [`reply`] a whole answer, [`delta`] a piece of a streamed one;
 //! [`names`] brings tools into names and forms that the target takes, and back; [`past`] does so for
-//! the thinking of earlier turns.
+//! the thinking of earlier turns, and [`structured`] for the form of an answer.
 
 pub mod delta;
 pub mod names;
 pub mod past;
 pub mod reply;
 pub mod request;
+pub mod structured;

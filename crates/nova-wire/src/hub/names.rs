@@ -36,7 +36,11 @@ struct Known {
 
 /// The tools whose spelling differs, by the name that the upstream knows them by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ToolNames(BTreeMap<String, Known>);
+pub struct ToolNames {
+    known: BTreeMap<String, Known>,
+    /// Whether the answer comes as the arguments of a tool ([`crate::hub::structured`]).
+    pub(crate) wraps_answer: bool,
+}
 
 impl ToolNames {
     /// Spells the request's tools, choice and history for the target.
@@ -46,7 +50,7 @@ impl ToolNames {
             names.tool(tool, takes);
         }
         if let Some(ToolChoice::Named(name)) = &mut request.tool_choice
-            && let Some((spelled, _)) = names.0.iter().find(|(_, known)| known.name == *name)
+            && let Some((spelled, _)) = names.known.iter().find(|(_, known)| known.name == *name)
         {
             name.clone_from(spelled);
         }
@@ -60,7 +64,7 @@ impl ToolNames {
 
     /// Whether every tool is known by the client's own name and in its own form.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.known.is_empty()
     }
 
     /// Gives a call of the answer back the name and form that the client knows.
@@ -70,7 +74,7 @@ impl ToolNames {
 
     /// Gives the beginning of a streamed call back the name and form that the client knows.
     pub fn mark(&self, name: &mut String, mark: &mut Mark) {
-        if let Some(known) = self.0.get(name) {
+        if let Some(known) = self.known.get(name) {
             name.clone_from(&known.name);
             mark.namespace.clone_from(&known.namespace);
             mark.custom = known.custom;
@@ -94,7 +98,7 @@ impl ToolNames {
         if freed {
             become_function(tool);
         }
-        self.0.insert(spelled, known);
+        self.known.insert(spelled, known);
     }
 
     fn history(&self, call: &mut ToolCall, takes: Takes) {

@@ -38,9 +38,7 @@ impl Glance {
                 glance.kind = word(scan)?;
                 Ok(())
             }
-            ("response", Kind::Object) => {
-                scan.object(|scan, key, _| glance.field(scan, key, body)).map(drop)
-            }
+            ("response", Kind::Object) => scan.object(|scan, key, _| glance.field(scan, key, body)).map(drop),
             ("item", Kind::Object) => {
                 let mut kind = None;
                 scan.object(|scan, key, _| {

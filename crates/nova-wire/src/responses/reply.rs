@@ -106,7 +106,12 @@ pub(super) fn call(item: &Value) -> ToolCall {
         Some(fields @ Value::Object(_)) => fields.to_string(),
         _ => String::new(),
     };
-    ToolCall { id: call_id(item).to_owned(), name: text(item, "name").to_owned(), arguments, mark: mark(item) }
+    ToolCall {
+        id: call_id(item).to_owned(),
+        name: text(item, "name").to_owned(),
+        arguments,
+        mark: mark(item),
+    }
 }
 
 pub(super) fn call_id(item: &Value) -> &str {
@@ -127,8 +132,7 @@ pub(super) fn mark(item: &Value) -> Mark {
 /// Writes an answer.
 pub fn write(reply: &Reply, ctx: &ReplyContext) -> Vec<u8> {
     let cut = matches!(reply.finish, Finish::Length | Finish::Filter);
-    let mut items =
-        Items { ids: Ids::new(ctx), offered: Hosted::offered(&ctx.echo), list: Vec::new(), cut };
+    let mut items = Items { ids: Ids::new(ctx), offered: Hosted::offered(&ctx.echo), list: Vec::new(), cut };
     let mut content = Vec::new();
     for (at, part) in reply.parts.iter().enumerate() {
         match part {

@@ -25,6 +25,7 @@ pub(crate) fn context() -> ReplyContext {
         prompt_estimate: 42,
         quirks: Quirks::default().into(),
         provider: Default::default(),
+        check: None,
         names: Default::default(),
         echo: Default::default(),
     }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
+use super::mismatch;
 use super::passthrough::cut;
 use super::{Meter, Outbound, Reply, ReplyContext, Target};
 use crate::chat;
@@ -12,10 +13,11 @@ use crate::gemini;
 use crate::hub::names::{Takes, ToolNames};
 use crate::hub::past::{self, Keeper, Past};
 use crate::hub::reply::{Finish, ReplyPart};
+use crate::hub::structured::{self, Check, Verdict};
 use crate::hub::{self, delta::Delta};
 use crate::messages;
 use crate::peek::Peek;
-use crate::quirks::Quirks;
+use crate::quirks::{JsonSchemaSupport, Quirks};
 use crate::responses;
 use crate::sse::{BadEvent, Decoder, Event};
 
@@ -26,13 +28,7 @@ pub(super) fn request(
     peek: &Peek,
     (target, past): (&Target<'_>, &Past<'_>),
 ) -> Result<Outbound, BadRequest> {
-    let mut request = match client {
-        Dialect::Chat => chat::request::read(body)?,
-        Dialect::Messages => messages::request::read(body)?,
-        Dialect::Responses => responses::request::read(body)?,
-        Dialect::Gemini => gemini::request::read(body)?,
-        Dialect::Converse => return Err(untranslated(client, target.dialect)),
-    };
+    let mut request = read(client, body)?;
     // Gemini says it by its path.
     request.stream = peek.stream;
     let mut dropped = Vec::new();
@@ -49,7 +45,9 @@ pub(super) fn request(
         _ => 64,
     };
     let takes = Takes { custom: own, namespaces: own, longest };
-    let names = ToolNames::bridge(&mut request, takes);
+    let wraps_answer = structured::force(&mut request, target.quirks);
+    let mut names = ToolNames::bridge(&mut request, takes);
+    names.wraps_answer = wraps_answer;
     let body = match target.dialect {
         Dialect::Chat => chat::request::write(&request, target, &mut dropped)?,
         Dialect::Messages => messages::request::write(&request, target, &mut dropped)?,
@@ -58,6 +56,17 @@ pub(super) fn request(
         Dialect::Converse => return Err(untranslated(client, target.dialect)),
     };
     Ok(Outbound { body, dropped, hub: true, names, echo })
+}
+
+/// A client's request in the hub.
+pub(super) fn read(client: Dialect, body: &[u8]) -> Result<hub::request::Request, BadRequest> {
+    match client {
+        Dialect::Chat => chat::request::read(body),
+        Dialect::Messages => messages::request::read(body),
+        Dialect::Responses => responses::request::read(body),
+        Dialect::Gemini => gemini::request::read(body),
+        Dialect::Converse => Err(untranslated(client, client)),
+    }
 }
 
 /// The name of a field that is lost; a field that asks for nothing is not missed.
@@ -84,14 +93,13 @@ fn untranslated(client: Dialect, target: Dialect) -> BadRequest {
     }
 }
 
-/// A whole answer, read from the upstream's dialect and written in the client's.
-pub(super) fn reply(ctx: &ReplyContext, body: &[u8]) -> Result<Reply, UpstreamError> {
+/// A whole answer, read from the upstream's dialect and written in the client's, and whether it has the
+/// form that was asked for.
+pub(super) fn reply(ctx: &ReplyContext, body: &[u8]) -> Result<(Reply, Verdict), UpstreamError> {
     let (mut reply, cost) = match ctx.upstream {
         Dialect::Chat => (chat::reply::read(body, &ctx.quirks)?, chat::reply::cost_usd(body)),
         Dialect::Messages => (messages::reply::read(body, &ctx.quirks)?, None),
-        Dialect::Responses => {
-            (responses::reply::read(body, &ctx.quirks)?, responses::reply::cost_usd(body))
-        }
+        Dialect::Responses => (responses::reply::read(body, &ctx.quirks)?, responses::reply::cost_usd(body)),
         Dialect::Gemini => (gemini::reply::read(body, &ctx.quirks)?, None),
         Dialect::Converse => return Err(chat::garbage("answers of this dialect cannot be translated")),
     };
@@ -102,6 +110,13 @@ pub(super) fn reply(ctx: &ReplyContext, body: &[u8]) -> Result<Reply, UpstreamEr
             ctx.names.call(call);
         }
     }
+    if ctx.names.wraps_answer {
+        structured::unwrap_parts(&mut reply.parts, &mut reply.finish);
+    }
+    let verdict = match &ctx.check {
+        Some(check) => structured::judge_parts(&mut reply.parts, &reply.finish, check),
+        None => Verdict::Good,
+    };
     let body = match ctx.client {
         Dialect::Chat => chat::reply::write(&reply, ctx),
         Dialect::Messages => messages::reply::write(&reply, ctx),
@@ -110,7 +125,9 @@ pub(super) fn reply(ctx: &ReplyContext, body: &[u8]) -> Result<Reply, UpstreamEr
         Dialect::Converse => return Err(chat::garbage("answers cannot be translated into this dialect")),
     };
     let thought = keeper.take().map(Box::new);
-    Ok(Reply { body, meter: Meter { upstream_cost_usd: cost, thought, ..meter(reply) } })
+    let mismatch = if let Verdict::Bad(why) = &verdict { Some(why.clone()) } else { None };
+    let meter = Meter { upstream_cost_usd: cost, thought, ..meter(reply) };
+    Ok((Reply { body, meter, mismatch }, verdict))
 }
 
 /// What is counted of a whole answer.
@@ -239,6 +256,7 @@ pub(super) struct Relay {
     ready: Vec<u8>,
     names: ToolNames,
     keeper: Keeper,
+    form: Form,
     no_finish: bool,
     over: bool,
 }
@@ -253,6 +271,7 @@ impl Relay {
             ready: Vec::new(),
             names: ctx.names.clone(),
             keeper: Keeper::new(&ctx.provider, ctx.client == Dialect::Messages),
+            form: Form::new(ctx),
             no_finish: ctx.quirks.no_finish_reason == Some(true),
             over: false,
         }
@@ -303,8 +322,7 @@ impl Relay {
                 meter.bad_events += 1;
             }
             meter.upstream_cost_usd = self.reader.cost_usd();
-            self.keeper.deltas(&mut self.deltas);
-            restore(&self.names, &mut self.deltas);
+            self.prepare();
             done = apply(&mut self.deltas, &mut self.writer, &mut self.ready, meter)
                 .map(|over| self.over |= over);
         }
@@ -314,10 +332,16 @@ impl Relay {
     }
 
     fn apply(&mut self, meter: &mut Meter) -> Result<(), UpstreamError> {
-        self.keeper.deltas(&mut self.deltas);
-        restore(&self.names, &mut self.deltas);
+        self.prepare();
         self.over |= apply(&mut self.deltas, &mut self.writer, &mut self.ready, meter)?;
         Ok(())
+    }
+
+    /// Brings what the reader gave into the client's terms.
+    fn prepare(&mut self) {
+        self.keeper.deltas(&mut self.deltas);
+        restore(&self.names, &mut self.deltas);
+        self.form.deltas(&mut self.deltas);
     }
 
     /// Shows the thought, once it is complete.
@@ -332,6 +356,52 @@ impl Relay {
     fn give(&mut self, meter: &Meter, out: &mut Vec<Bytes>) {
         if meter.content_started && !self.ready.is_empty() {
             out.push(Bytes::from(std::mem::take(&mut self.ready)));
+        }
+    }
+}
+
+/// The longest text whose form is judged in a stream, in bytes.
+const LONGEST_FORM: usize = 1 << 20;
+
+/// The form of a streamed answer: unwrapped from its tool, and judged before the end is told.
+#[derive(Debug)]
+struct Form {
+    wraps: bool,
+    wrapped: Option<u32>,
+    check: Option<Check>,
+    text: String,
+}
+
+impl Form {
+    fn new(ctx: &ReplyContext) -> Self {
+        let promised = ctx.quirks.json_schema.is_none_or(|it| it == JsonSchemaSupport::Native);
+        let check = ctx.check.clone().filter(|_| !promised);
+        Self { wraps: ctx.names.wraps_answer, wrapped: None, check, text: String::new() }
+    }
+
+    fn deltas(&mut self, deltas: &mut Vec<Delta>) {
+        if self.wraps {
+            structured::unwrap_deltas(deltas, &mut self.wrapped);
+        }
+        let Some(check) = &self.check else { return };
+        for delta in deltas {
+            match delta {
+                Delta::Text(text) => self.text.push_str(text),
+                Delta::Finish(finish) if structured::is_complete(finish) => {
+                    match structured::judge(&self.text, check) {
+                        Verdict::Good => {}
+                        // What was sent cannot be mended any more.
+                        Verdict::Mended(_) => {
+                            *delta = Delta::Error(mismatch("there is text around the JSON"))
+                        }
+                        Verdict::Bad(why) => *delta = Delta::Error(mismatch(&why)),
+                    }
+                }
+                _ => {}
+            }
+        }
+        if self.text.len() > LONGEST_FORM {
+            self.check = None;
         }
     }
 }

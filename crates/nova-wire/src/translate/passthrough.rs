@@ -211,7 +211,7 @@ pub(super) fn reply(ctx: &ReplyContext, body: &[u8]) -> Result<Reply, UpstreamEr
         keep(&mut keeper, body);
         meter.thought = keeper.take().map(Box::new);
     }
-    Ok(Reply { body: body.to_vec(), meter })
+    Ok(Reply { body: body.to_vec(), meter, mismatch: None })
 }
 
 /// What a chat answer that is passed through shows of thinking and calls.

@@ -93,6 +93,7 @@ fn context(quirks: Quirks, include_usage: bool) -> ReplyContext {
         prompt_estimate: 3,
         quirks: quirks.into(),
         provider: Default::default(),
+        check: None,
         names: Default::default(),
         echo: Default::default(),
     }

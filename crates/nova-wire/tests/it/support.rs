@@ -38,6 +38,7 @@ pub(crate) fn context(client: Dialect, upstream: Dialect, quirks: &Quirks) -> Re
         prompt_estimate: 12,
         quirks: quirks.clone().into(),
         provider: Default::default(),
+        check: None,
         names: Default::default(),
         echo: Default::default(),
     }

@@ -271,6 +271,7 @@ pub(crate) fn context(include_usage: bool, want_thinking: bool) -> ReplyContext 
         prompt_estimate: 0,
         quirks: Quirks::default().into(),
         provider: Default::default(),
+        check: None,
         names: Default::default(),
         echo: Default::default(),
     }

@@ -269,7 +269,9 @@ fn shell_output(output: Value) -> String {
         let outcome = chunk.get("outcome").unwrap_or(&Value::Null);
         let end = match outcome.get("exit_code").and_then(Value::as_i64) {
             Some(code) => format!("[exit code {code}]"),
-            None if outcome.get("type").and_then(Value::as_str) == Some("timeout") => "[timed out]".to_owned(),
+            None if outcome.get("type").and_then(Value::as_str) == Some("timeout") => {
+                "[timed out]".to_owned()
+            }
             None => continue,
         };
         if !text.is_empty() && !text.ends_with('\n') {

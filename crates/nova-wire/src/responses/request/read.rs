@@ -122,9 +122,7 @@ fn read_format(mut format: Object) -> Result<Format, BadRequest> {
                 strict: format.flag("strict")?,
             })
         }
-        other => {
-            Err(wrong_value(format.place("type"), "`text`, `json_object` or `json_schema`", other))
-        }
+        other => Err(wrong_value(format.place("type"), "`text`, `json_object` or `json_schema`", other)),
     }
 }
 

@@ -26,13 +26,8 @@ pub fn write(
     target: &Target<'_>,
     dropped: &mut Vec<String>,
 ) -> Result<Vec<u8>, BadRequest> {
-    let mut draft = Draft {
-        quirks: target.quirks,
-        request,
-        fields: Map::new(),
-        hints: Vec::new(),
-        dropped: Vec::new(),
-    };
+    let mut draft =
+        Draft { quirks: target.quirks, request, fields: Map::new(), hints: Vec::new(), dropped: Vec::new() };
     draft.fields.insert("model".into(), target.model.into());
     params::write(&mut draft, target.max_output);
     let items = items(&mut draft)?;
@@ -148,7 +143,8 @@ impl Pen {
             content.extend(said(draft, part, &place(at, index))?);
         }
         let leading = self.items.iter().all(|item| item["role"] == system_role(draft));
-        let role = if leading || draft.quirks.mid_system != Some(false) { system_role(draft) } else { "user" };
+        let role =
+            if leading || draft.quirks.mid_system != Some(false) { system_role(draft) } else { "user" };
         if !content.is_empty() {
             self.items.push(json!({"type": "message", "role": role, "content": content}));
         }
@@ -392,12 +388,7 @@ fn image(quirks: &Quirks, source: &Source, place: &str) -> Result<Value, BadRequ
     Ok(json!({"type": "input_image", "detail": "auto", "image_url": url}))
 }
 
-fn document(
-    quirks: &Quirks,
-    source: &Source,
-    name: Option<&str>,
-    place: &str,
-) -> Result<Value, BadRequest> {
+fn document(quirks: &Quirks, source: &Source, name: Option<&str>, place: &str) -> Result<Value, BadRequest> {
     let mut file = match source {
         Source::Text(text) => {
             let text = name.map_or_else(|| text.clone(), |name| format!("{name}\n\n{text}"));

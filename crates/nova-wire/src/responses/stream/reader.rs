@@ -45,9 +45,14 @@ struct Item {
 #[derive(Debug)]
 enum Kind {
     /// A message, with the content parts of which pieces were given.
-    Message { parts: Vec<u64> },
+    Message {
+        parts: Vec<u64>,
+    },
     /// A thought, with what its pieces were of.
-    Thought { source: Option<Source>, part: u64 },
+    Thought {
+        source: Option<Source>,
+        part: u64,
+    },
     Call(Call),
     /// What the provider's own tools do, and items that nobody knows.
     Foreign,
@@ -143,7 +148,9 @@ impl Reader {
                 self.arguments(event, &piece, out);
             }
             "response.function_call_arguments.done" => self.whole(event, text(event, "arguments"), out),
-            kind @ ("response.completed" | "response.incomplete" | "response.failed"
+            kind @ ("response.completed"
+            | "response.incomplete"
+            | "response.failed"
             | "response.cancelled") => {
                 let response = event.get("response").unwrap_or(&Value::Null);
                 self.close(response, &kind["response.".len()..], out);

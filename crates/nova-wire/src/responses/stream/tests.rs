@@ -88,9 +88,15 @@ fn items_are_told_apart_by_their_place_whatever_their_ids() {
             added(1, json!({"type": "message", "id": "3", "content": []})),
             piece("4", 1, "Hel"),
             json!({"type": "response.reasoning_text.done", "item_id": "5", "output_index": 0, "content_index": 0, "text": "hm"}),
-            done(0, json!({"type": "reasoning", "id": "6", "summary": [], "content": [{"type": "reasoning_text", "text": "hm"}]})),
+            done(
+                0,
+                json!({"type": "reasoning", "id": "6", "summary": [], "content": [{"type": "reasoning_text", "text": "hm"}]}),
+            ),
             piece("7", 1, "lo"),
-            done(1, json!({"type": "message", "id": "8", "content": [{"type": "output_text", "text": "Hello"}]})),
+            done(
+                1,
+                json!({"type": "message", "id": "8", "content": [{"type": "output_text", "text": "Hello"}]}),
+            ),
         ],
         Finish::Stop,
         &[Delta::Thinking("hm".into()), Delta::Text("Hel".into()), Delta::Text("lo".into())],
@@ -99,13 +105,11 @@ fn items_are_told_apart_by_their_place_whatever_their_ids() {
 
 #[test]
 fn what_is_said_only_at_the_end_is_not_lost() {
-    let call = json!({"type": "function_call", "id": "fc", "call_id": "c", "name": "f", "arguments": "{\"a\":1}"});
+    let call =
+        json!({"type": "function_call", "id": "fc", "call_id": "c", "name": "f", "arguments": "{\"a\":1}"});
     let open = json!({"type": "function_call", "id": "fc", "call_id": "c", "name": "f", "arguments": ""});
-    let expected = [
-        tool_start(0, "c", "f", Mark::default()),
-        arguments(0, "{\"a\":1}"),
-        Delta::ToolEnd { index: 0 },
-    ];
+    let expected =
+        [tool_start(0, "c", "f", Mark::default()), arguments(0, "{\"a\":1}"), Delta::ToolEnd { index: 0 }];
     let whole =
         json!({"type": "response.function_call_arguments.done", "output_index": 0, "arguments": "{\"a\":1}"});
     check(&[added(0, open.clone()), whole, done(0, call.clone())], Finish::ToolCalls, &expected);
@@ -118,7 +122,8 @@ fn what_is_said_only_at_the_end_is_not_lost() {
 
     let message = json!({"type": "message", "content": [{"type": "output_text", "text": "Hi"}]});
     check(&[done(0, message.clone())], Finish::Stop, &[Delta::Text("Hi".into())]);
-    let text = json!({"type": "response.output_text.done", "output_index": 0, "content_index": 0, "text": "Hi"});
+    let text =
+        json!({"type": "response.output_text.done", "output_index": 0, "content_index": 0, "text": "Hi"});
     let empty = json!({"type": "message", "content": []});
     check(&[added(0, empty), text, done(0, message.clone())], Finish::Stop, &[Delta::Text("Hi".into())]);
 
@@ -150,11 +155,7 @@ fn thoughts_come_once_and_with_their_signature() {
             done(0, item.clone()),
         ],
         Finish::Stop,
-        &[
-            Delta::Thinking("a".into()),
-            Delta::Thinking("\n\nb".into()),
-            Delta::Signature("enc".into()),
-        ],
+        &[Delta::Thinking("a".into()), Delta::Thinking("\n\nb".into()), Delta::Signature("enc".into())],
     );
     check(
         &[added(0, open.clone()), done(0, item)],
@@ -281,7 +282,11 @@ fn failures_inside_the_stream_are_told() {
         "server",
         "server_error",
     );
-    check(json!({"type": "response.failed", "response": {"status": "failed", "error": null}}), "server", "failed");
+    check(
+        json!({"type": "response.failed", "response": {"status": "failed", "error": null}}),
+        "server",
+        "failed",
+    );
 }
 
 /// What the observer says of each event that is not blank.
@@ -400,17 +405,22 @@ fn thoughts_and_their_signatures_are_items() {
             Delta::ToolEnd { index: 0 },
         ],
     ));
-    let thought = |at: usize, text: &str| {
-        json!({"type": "reasoning", "id": format!("rs_abc_{at}"), "summary": [{"type": "summary_text", "text": text}]})
-    };
+    let thought = |at: usize, text: &str| json!({"type": "reasoning", "id": format!("rs_abc_{at}"), "summary": [{"type": "summary_text", "text": text}]});
     let signed = |mut item: Value, signature: &str| {
         item["encrypted_content"] = signature.into();
         item
     };
     assert_eq!(said.items[0], signed(thought(0, "I think"), "sig"));
     assert_eq!(said.items[1], thought(1, "again"));
-    assert_eq!(said.items[2], json!({"type": "reasoning", "id": "rs_abc_2", "summary": [], "encrypted_content": "sealed"}));
-    assert_eq!(said.items[3], signed(thought(3, ""), "bare"), "a signature alone is told from a sealed thought");
+    assert_eq!(
+        said.items[2],
+        json!({"type": "reasoning", "id": "rs_abc_2", "summary": [], "encrypted_content": "sealed"})
+    );
+    assert_eq!(
+        said.items[3],
+        signed(thought(3, ""), "bare"),
+        "a signature alone is told from a sealed thought"
+    );
     assert_eq!(said.items[4]["encrypted_content"], "ns1..call");
     assert_eq!(said.items[5]["type"], "function_call");
     assert_eq!(said.items[6]["content"][0], json!({"type": "refusal", "refusal": "No."}));
@@ -459,7 +469,8 @@ fn an_answer_says_again_what_the_request_asked() {
     let mut ctx = context();
     ctx.echo.insert("text".into(), json!({"verbosity": "low"}));
     ctx.echo.insert("store".into(), json!(true));
-    let said = assert_responses_grammar(&written(&ctx, &[Delta::Text("a".into()), Delta::Finish(Finish::Stop)]));
+    let said =
+        assert_responses_grammar(&written(&ctx, &[Delta::Text("a".into()), Delta::Finish(Finish::Stop)]));
     assert_eq!(said.response["text"], json!({"format": {"type": "text"}, "verbosity": "low"}));
     assert_eq!(said.response["store"], true);
     assert_eq!(said.response["model"], "nova");
