@@ -183,8 +183,19 @@ async fn one(
 fn outbound(call: &Call, deployment: &Deployment, target: &Target<'_>) -> Result<Outbound, Stumble> {
     let recall = |id: &str| call.receipt.shared.recall.find(call.receipt.key.id, id);
     let past = Past { provider: &deployment.provider, recall: Some(&recall) };
-    nova_wire::translate::request_after(call.dialect, &call.body, &call.peek, target, &past)
-        .map_err(|bad| Stumble::Unfit(bad.into()))
+    let outbound = nova_wire::translate::request_after(call.dialect, &call.body, &call.peek, target, &past)
+        .map_err(|bad| Stumble::Unfit(bad.into()))?;
+    if call.strict && !outbound.dropped.is_empty() {
+        let fields: Vec<String> = outbound.dropped.iter().map(|name| format!("`{name}`")).collect();
+        let message = format!(
+            "`{}` cannot carry {} for `{}`\nhint: without `x-novastack-strict: true` they are left out and named in `x-novastack-dropped`",
+            deployment.provider,
+            fields.join(", "),
+            call.peek.model
+        );
+        return Err(Stumble::Unfit(GatewayError::new(Code::BadRequest, message)));
+    }
+    Ok(outbound)
 }
 
 fn context(call: &Call, (deployment, mount): (&Deployment, &Mount), outbound: &mut Outbound) -> ReplyContext {

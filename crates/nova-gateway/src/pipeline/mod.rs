@@ -26,6 +26,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
+use nova_ledger::Key;
 use nova_limit::Permit;
 use nova_route::Plan;
 use nova_wire::hub::past::Thought;
@@ -56,6 +57,8 @@ pub struct Call {
     pub peek: Peek,
     /// Judges the answer's form, where the client asks for one.
     pub check: Option<Check>,
+    /// Whether a field that a target cannot carry is an error rather than named as dropped.
+    pub strict: bool,
     /// Where to send it, in order.
     pub plan: Plan,
     /// The promise to settle.
@@ -114,14 +117,17 @@ async fn stages(
     id: &RequestId,
     started: Instant,
 ) -> Result<Response<Outgoing>, GatewayError> {
-    let shared = &worker.shared;
-    let snapshot = shared.snapshot.load_full();
-    let (head, incoming) = request.into_parts();
-    let key = authenticate::authenticate(shared, &head.headers, asked.key.as_deref())?;
-    let permit = admit::admit(shared, &snapshot, &key)?;
-    let (body, peek) = read::read(asked, &head.headers, incoming, &snapshot).await?;
-    let dialect = asked.dialect;
-    let plan = route::route(worker, &snapshot, &key, &peek, started)?;
+    let snapshot = worker.shared.snapshot.load_full();
+    let mut known = Known::default();
+    let understood = understand(worker, asked, request, (&snapshot, started), &mut known).await;
+    let Understood { key, permit, body, peek, plan, strict } = match understood {
+        Ok(understood) => understood,
+        Err(error) => {
+            settle::refused(&worker.shared, (id, asked.dialect, started), &known, &error);
+            return Err(error);
+        }
+    };
+    let (shared, dialect) = (&worker.shared, asked.dialect);
     let receipt = reserve::reserve(shared, &snapshot, (id, dialect, started), key, (&peek, &plan));
     let check = form::check(dialect, &body, &peek);
     let call = Call {
@@ -132,9 +138,49 @@ async fn stages(
         body,
         peek,
         check,
+        strict,
         plan,
         receipt,
         _permit: permit,
     };
     if call.peek.stream { relay::stream(worker, call).await } else { relay::whole(worker, call).await }
+}
+
+/// What is known of a request that is refused, for its record.
+#[derive(Debug, Default)]
+struct Known {
+    key: Option<Arc<Key>>,
+    model: String,
+    stream: bool,
+}
+
+/// A request that has a plan.
+struct Understood {
+    key: Arc<Key>,
+    permit: Option<Permit>,
+    body: Bytes,
+    peek: Peek,
+    plan: Plan,
+    strict: bool,
+}
+
+/// Stages 1 to 4.
+async fn understand(
+    worker: &Worker,
+    asked: &mut Asked,
+    request: Request<Incoming>,
+    (snapshot, started): (&Snapshot, Instant),
+    known: &mut Known,
+) -> Result<Understood, GatewayError> {
+    let shared = &worker.shared;
+    let (head, incoming) = request.into_parts();
+    let key = authenticate::authenticate(shared, &head.headers, asked.key.as_deref())?;
+    known.key = Some(Arc::clone(&key));
+    let permit = admit::admit(shared, snapshot, &key)?;
+    let (body, peek) = read::read(asked, &head.headers, incoming, snapshot).await?;
+    known.model.clone_from(&peek.model);
+    known.stream = peek.stream;
+    let plan = route::route(worker, snapshot, &key, &peek, started)?;
+    let strict = head.headers.get("x-novastack-strict").is_some_and(|value| value == "true");
+    Ok(Understood { key, permit, body, peek, plan, strict })
 }

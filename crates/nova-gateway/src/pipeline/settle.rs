@@ -5,10 +5,12 @@ use std::time::Instant;
 
 use nova_catalog::NanoUsd;
 use nova_ledger::{Outcome as Recorded, UsageRecord};
-use nova_wire::{Meter, Usage};
+use nova_wire::{Dialect, Meter, Usage};
 
 use crate::error::{Code, GatewayError};
+use crate::pipeline::Known;
 use crate::pipeline::reserve::Receipt;
+use crate::state::{RequestId, Shared};
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +96,33 @@ pub fn settle(receipt: &mut Receipt, outcome: Outcome<'_>, meter: &Meter) {
     receipt.shared.metrics.settled(&record, meter.bad_events, unpriced);
     log(&record, error);
     receipt.shared.usage.submit(record);
+}
+
+/// Writes the record of a request that was refused before it had a plan.
+///
+/// Without a good key there is none: whoever can reach the port could fill the store. Those are counted.
+pub(super) fn refused(
+    shared: &Shared,
+    (id, dialect, started): (&RequestId, Dialect, Instant),
+    known: &Known,
+    error: &GatewayError,
+) {
+    let Some(key) = &known.key else { return };
+    let row = error.code.row();
+    let elapsed = started.elapsed();
+    let started_ms = shared.now_ms() - i64::try_from(elapsed.as_millis()).unwrap_or(0);
+    let record = Box::new(UsageRecord {
+        key_id: Some(key.id),
+        outcome: Recorded::Rejected,
+        status: row.status,
+        stream: known.stream,
+        total_us: duration_us(elapsed),
+        overhead_us: duration_us(elapsed),
+        error_code: Some(row.word.into()),
+        ..UsageRecord::new(id.as_str(), started_ms, dialect, Arc::from(known.model.as_str()))
+    });
+    log(&record, Some(error));
+    shared.usage.submit(record);
 }
 
 /// The tokens as the provider counted them, else an estimate from what was passed on.

@@ -1,9 +1,9 @@
 //! What clients do wrong, and what they are told.
 
-use nova_testkit::ScriptedUpstream;
+use nova_testkit::{Script, ScriptedUpstream};
 use serde_json::json;
 
-use crate::harness::{TestGateway, hello, provider};
+use crate::harness::{TestGateway, chat_reply, hello, messages_reply, provider};
 
 async fn gateway() -> (TestGateway, ScriptedUpstream) {
     let upstream = ScriptedUpstream::start([]).await;
@@ -122,4 +122,34 @@ async fn models_are_listed_in_either_shape() {
     assert_eq!(reply.json()["id"], "test-model");
     let reply = gateway.get("/v1/models/nothing").await;
     assert_eq!(reply.status, 404);
+}
+
+#[tokio::test]
+async fn a_refused_request_leaves_a_record_unless_nobody_knows_whose_it_is() {
+    let upstream = ScriptedUpstream::answering(|_| Script::json(200, &[], chat_reply("Hi."))).await;
+    let gateway = TestGateway::start(&provider(&upstream.url(), "chat")).await;
+    for (body, code, model) in [
+        (hello().replace("test-model", "no-such-model"), "model_not_found", "no-such-model"),
+        ("{".to_owned(), "invalid_request", ""),
+    ] {
+        let reply = gateway.post("/v1/chat/completions", body).await;
+        assert_eq!(reply.header("x-novastack-error"), code, "{}", reply.text());
+        let record = gateway.record(reply.header("x-request-id")).await;
+        assert_eq!((&record["outcome"], &record["error_code"]), (&"rejected".into(), &code.into()));
+        assert_eq!((&record["model_asked"], &record["cost"]), (&model.into(), &"0".into()), "{record}");
+    }
+    assert_eq!(upstream.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn a_strict_request_is_refused_rather_than_cut_down() {
+    let upstream = ScriptedUpstream::answering(|_| Script::json(200, &[], messages_reply("Hi."))).await;
+    let gateway = TestGateway::start(&provider(&upstream.url(), "messages")).await;
+    let body = hello().replace("\"max_tokens\"", "\"logit_bias\":{\"1\":2},\"max_tokens\"");
+    let reply = gateway.post("/v1/chat/completions", body.clone()).await;
+    assert_eq!((reply.status, reply.header("x-novastack-dropped")), (200, "logit_bias"));
+    let reply = gateway.post_with("/v1/chat/completions", body, &[("x-novastack-strict", "true")]).await;
+    assert_eq!(reply.status, 400);
+    assert!(reply.text().contains("`logit_bias`"), "{}", reply.text());
+    assert_eq!(upstream.requests().len(), 1);
 }
