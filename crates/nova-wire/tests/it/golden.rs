@@ -1,8 +1,9 @@
-//! Golden cases: `fixtures/chat/<case>/`.
+//! Golden cases: `fixtures/chat/<case>/` and `fixtures/responses/<case>/`.
 //!
 //! A case holds any of `request.json` (of a client), `reply.json` and `stream.sse` (of a provider), all
-//! in the dialect `from` of its `case.json` (chat unless it says otherwise). Beside them stands what
-//! they become in both dialects, `to-chat.request.json` and so on. `UPDATE_EXPECT=1` writes them anew.
+//! in the dialect `from` of its `case.json` (that of the folder unless it says otherwise). Beside them
+//! stands what they become in every dialect, `to-chat.request.json` and so on. `UPDATE_EXPECT=1` writes
+//! them anew.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -14,25 +15,20 @@ use serde_json::{Value, json};
 use crate::grammar::said;
 use crate::support::{DIALECTS, context, relay_any_way, repository};
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Case {
-    from: Dialect,
+    from: Option<Dialect>,
     /// How the upstream deviates.
     quirks: Quirks,
 }
 
-impl Default for Case {
-    fn default() -> Self {
-        Self { from: Dialect::Chat, quirks: Quirks::default() }
-    }
-}
-
-fn check(name: &str) {
-    let folder = repository().join("fixtures/chat").join(name);
+fn check(dialect: Dialect, name: &str) {
+    let folder = repository().join("fixtures").join(dialect.as_str()).join(name);
     let read = |file: &str| std::fs::read(folder.join(file)).ok();
     let case: Case =
         read("case.json").map_or_else(Case::default, |text| serde_json::from_slice(&text).expect("a case"));
+    let from = case.from.unwrap_or(dialect);
     let mut files = BTreeSet::from(["case.json".to_owned()]);
     for to in DIALECTS {
         let quirks = Quirks { normalise: Some(true), ..case.quirks.clone() };
@@ -43,17 +39,17 @@ fn check(name: &str) {
             files.insert(file);
         };
         if let Some(body) = read("request.json") {
-            expect("request.json", request(case.from, to, &body, &quirks));
+            expect("request.json", request(from, to, &body, &quirks));
         }
         if let Some(body) = read("reply.json") {
-            let answer = match translate::reply(&context(to, case.from, &quirks), &body) {
+            let answer = match translate::reply(&context(to, from, &quirks), &body) {
                 Ok(reply) => serde_json::from_slice(&reply.body).expect("JSON"),
                 Err(error) => json!({"error": error.to_string()}),
             };
             expect("reply.json", format!("{answer:#}\n"));
         }
         if let Some(stream) = read("stream.sse") {
-            let relayed = relay_any_way(&context(to, case.from, &quirks), &stream, name);
+            let relayed = relay_any_way(&context(to, from, &quirks), &stream, name);
             let text = match relayed.error {
                 Some(error) => format!("{}: error {error}\n", relayed.text),
                 None => {
@@ -106,10 +102,13 @@ fn parsed(text: &str) -> Vec<Result<Value, &str>> {
 
 #[test]
 fn translations_are_as_the_cases_say() {
-    let mut count = 0;
-    for entry in std::fs::read_dir(repository().join("fixtures/chat")).expect("fixtures") {
-        check(&entry.expect("an entry").file_name().to_string_lossy());
-        count += 1;
+    for (dialect, least) in [(Dialect::Chat, 15), (Dialect::Responses, 15)] {
+        let folder = repository().join("fixtures").join(dialect.as_str());
+        let mut count = 0;
+        for entry in std::fs::read_dir(folder).expect("fixtures") {
+            check(dialect, &entry.expect("an entry").file_name().to_string_lossy());
+            count += 1;
+        }
+        assert!(count >= least, "only {count} cases");
     }
-    assert!(count >= 15, "only {count} cases");
 }

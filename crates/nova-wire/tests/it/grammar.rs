@@ -1,4 +1,4 @@
-//! The grammar of both streams, as the strictest clients read it, and what a stream says.
+//! The grammar of each dialect's streams, as the strictest clients read it, and what a stream says.
 
 use nova_wire::Dialect;
 use serde_json::Value;
@@ -27,6 +27,7 @@ pub(crate) fn said(client: Dialect, stream: &str, name: &str) -> Said {
         .collect();
     match client {
         Dialect::Messages => messages(&events, name),
+        Dialect::Responses => responses(&events, name),
         _ => chat(&events, name),
     }
 }
@@ -117,5 +118,50 @@ fn messages(events: &[(&str, &str)], name: &str) -> Said {
         }
     }
     assert!(stopped && !said.stop.is_empty(), "{name}: the end is said");
+    said
+}
+
+fn responses(events: &[(&str, &str)], name: &str) -> Said {
+    let mut said = Said::default();
+    let (mut items, mut open) = (Vec::new(), None);
+    for (at, (kind, data)) in events.iter().enumerate() {
+        let event = json(data);
+        assert_eq!(event["type"], *kind, "{name}: name and type agree");
+        assert_eq!(event["sequence_number"], at, "{name}: numbers have no gaps");
+        assert!(said.stop.is_empty(), "{name}: nothing follows the end");
+        assert_eq!(*kind == "response.created", at == 0, "{name}: the beginning is first, and once");
+        if kind.ends_with(".delta") {
+            assert_eq!(event["item_id"].as_str().map(str::to_owned), open, "{name}: pieces are of the open item");
+            assert_eq!(event["output_index"], items.len(), "{name}");
+        }
+        match *kind {
+            "response.output_item.added" => {
+                assert_eq!((&open, &event["output_index"]), (&None, &Value::from(items.len())), "{name}");
+                open = event["item"]["id"].as_str().map(str::to_owned);
+            }
+            "response.output_text.delta" | "response.refusal.delta" => said.text.push_str(text(&event["delta"])),
+            "response.reasoning_summary_text.delta" => said.thinking.push_str(text(&event["delta"])),
+            "response.output_item.done" => {
+                let item = event["item"].clone();
+                assert_eq!(item["id"].as_str().map(str::to_owned), open.take(), "{name}");
+                if item["type"] == "function_call" {
+                    said.calls.push((text(&item["name"]).to_owned(), text(&item["arguments"]).to_owned()));
+                } else if item["type"] == "custom_tool_call" {
+                    let input = serde_json::json!({ "input": item["input"] });
+                    said.calls.push((text(&item["name"]).to_owned(), input.to_string()));
+                }
+                items.push(item);
+            }
+            "response.completed" | "response.incomplete" => {
+                let response = &event["response"];
+                assert_eq!((&open, &response["output"]), (&None, &Value::Array(items.clone())), "{name}");
+                said.stop = text(&response["status"]).to_owned();
+                said.prompt = response["usage"]["input_tokens"].as_u64().unwrap_or(0);
+                said.output = response["usage"]["output_tokens"].as_u64().unwrap_or(0);
+            }
+            _ => {}
+        }
+    }
+    assert!(!said.stop.is_empty(), "{name}: the end is said");
     said
 }

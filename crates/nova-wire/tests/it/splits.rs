@@ -40,7 +40,8 @@ proptest! {
         (stream, ends) in any_stream(),
         sizes in proptest::collection::vec(1usize..40, 1..6),
     ) {
-        for (client, hub) in [(Dialect::Chat, false), (Dialect::Chat, true), (Dialect::Messages, true)] {
+        let ways = DIALECTS.map(|client| (client, true));
+        for (client, hub) in ways.into_iter().chain([(Dialect::Chat, false)]) {
             let mut ctx = context(client, Dialect::Chat, &Quirks::default());
             ctx.hub = hub;
             let whole = relay(ctx.clone(), stream.as_bytes(), &[usize::MAX]);

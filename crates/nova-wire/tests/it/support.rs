@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use nova_wire::{Dialect, Meter, Quirks, ReplyContext, StreamRelay, UpstreamError};
 
-/// Both dialects that are translated.
-pub(crate) const DIALECTS: [Dialect; 2] = [Dialect::Chat, Dialect::Messages];
+/// The dialects that are translated.
+pub(crate) const DIALECTS: [Dialect; 3] = [Dialect::Chat, Dialect::Messages, Dialect::Responses];
 
 /// The root of the repository.
 pub(crate) fn repository() -> PathBuf {
