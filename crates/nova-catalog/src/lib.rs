@@ -9,7 +9,8 @@
 //!
 //! 1. [`money`]: integer amounts, and prices per million tokens; [`price`]: what a usage costs.
 //! 2. [`raw`]: entries as they are written; [`yaml`]: how they keep their lines.
-//! 3. [`provider`] and [`model`]: entries that cannot be wrong any more.
+//! 3. [`provider`] and [`model`]: entries that cannot be wrong any more; [`template`]: the places in an
+//!    address that are filled when a configuration is loaded.
 //! 4. `check`: from the one to the other, with every problem at once; `merge`: how a configuration's
 //!    entries lie over the catalogue's.
 //! 5. [`catalog`]: finding things by name.
@@ -25,6 +26,7 @@ mod nearest;
 pub mod price;
 pub mod provider;
 pub mod raw;
+pub mod template;
 pub mod yaml;
 
 pub use catalog::{Catalog, Resolved};
@@ -33,5 +35,5 @@ pub use error::{CatalogError, Problem};
 pub use model::{Capabilities, Model, Offer, Quality, Thinking};
 pub use money::{NanoUsd, PerMillion};
 pub use price::Price;
-pub use provider::{Auth, Endpoint, Provider};
+pub use provider::{Auth, Endpoint, Parameter, Provider};
 pub use raw::{RawCatalog, RawModel, RawOffer, RawProvider};

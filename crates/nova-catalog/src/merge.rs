@@ -6,7 +6,7 @@
 
 use nova_wire::Quirks;
 
-use crate::raw::{RawCatalog, RawEndpoint, RawModel, RawOffer, RawProvider};
+use crate::raw::{RawCatalog, RawEndpoint, RawModel, RawOffer, RawParameter, RawProvider};
 use crate::yaml::{Entries, Located};
 
 /// Lays `over` over `base`. The places of `base` must be forgotten, so that all that is known are
@@ -36,7 +36,8 @@ pub(crate) fn forget_places(raw: &mut RawCatalog) {
             [&mut provider.like, &mut provider.base_url, &mut provider.models_of, &mut provider.checked];
         texts.into_iter().flatten().for_each(Located::forget);
         for endpoint in provider.endpoints.iter_mut().flatten() {
-            [&mut endpoint.base_url, &mut endpoint.path].into_iter().flatten().for_each(Located::forget);
+            let texts = [&mut endpoint.base_url, &mut endpoint.path, &mut endpoint.stream_path];
+            texts.into_iter().flatten().for_each(Located::forget);
         }
     }
     for (id, model) in &mut raw.models.0 {
@@ -55,6 +56,7 @@ pub(crate) fn like(provider: &RawProvider, model: &RawProvider) -> RawProvider {
         auth: model.auth.clone(),
         headers: model.headers.clone(),
         quirks: model.quirks.clone(),
+        parameters: model.parameters.clone(),
         ..RawProvider::default()
     };
     lay_provider(&mut taken, provider);
@@ -78,6 +80,8 @@ fn lay_provider(base: &mut RawProvider, over: &RawProvider) {
         like,
         name,
         base_url,
+        base_url_env,
+        parameters,
         endpoints,
         auth,
         credential_env,
@@ -94,6 +98,10 @@ fn lay_provider(base: &mut RawProvider, over: &RawProvider) {
     replace(&mut base.like, like);
     replace(&mut base.name, name);
     replace(&mut base.base_url, base_url);
+    replace(&mut base.base_url_env, base_url_env);
+    for (name, over) in parameters.iter().flatten() {
+        lay_parameter(base.parameters.get_or_insert_default().entry(name.clone()).or_default(), over);
+    }
     replace(&mut base.auth, auth);
     replace(&mut base.credential_env, credential_env);
     replace(&mut base.headers, headers);
@@ -103,12 +111,23 @@ fn lay_provider(base: &mut RawProvider, over: &RawProvider) {
     base.quirks = quirks_over(quirks.as_ref(), base.quirks.take());
 }
 
+fn lay_parameter(base: &mut RawParameter, over: &RawParameter) {
+    replace(&mut base.value, &over.value);
+    replace(&mut base.default, &over.default);
+    if !over.env.is_empty() {
+        base.env.clone_from(&over.env);
+    }
+}
+
 fn endpoint_over(endpoint: &RawEndpoint, before: &[RawEndpoint]) -> RawEndpoint {
     let mut result = endpoint.clone();
     if let Some(before) = before.iter().find(|before| before.dialect == endpoint.dialect) {
         // A base URL that is not given again is the provider's, not the old endpoint's: whoever moves
         // an endpoint must not leave a part of it behind.
-        result.path = result.path.or_else(|| before.path.clone());
+        if result.path.is_none() {
+            result.path.clone_from(&before.path);
+            result.stream_path = result.stream_path.or_else(|| before.stream_path.clone());
+        }
         result.quirks = quirks_over(result.quirks.as_ref(), before.quirks.clone());
     }
     result
@@ -159,6 +178,7 @@ fn offer_over(offer: &RawOffer, before: &[RawOffer]) -> RawOffer {
         replace_missing(&mut result.model, &before.model);
         replace_missing(&mut result.price, &before.price);
         replace_missing(&mut result.region, &before.region);
+        replace_missing(&mut result.dialects, &before.dialects);
         result.quirks = quirks_over(result.quirks.as_ref(), before.quirks.clone());
         for (dialect, quirks) in &before.dialect_quirks {
             let merged = result.dialect_quirks.get(dialect).map(|over| over.over(quirks));

@@ -77,6 +77,8 @@ pub struct Offer {
     pub upstream_model: String,
     /// What it charges; unknown if absent.
     pub price: Option<Price>,
+    /// The wire schemas in which the provider serves this model; all that it speaks if absent.
+    pub dialects: Option<Vec<Dialect>>,
     /// In what the model differs from the provider's other models, on every dialect.
     pub quirks: Quirks,
     /// The same, for one dialect alone.
@@ -103,6 +105,11 @@ impl Model {
 }
 
 impl Offer {
+    /// Whether the provider serves this model in a schema that it speaks.
+    pub fn speaks(&self, dialect: Dialect) -> bool {
+        self.dialects.as_ref().is_none_or(|dialects| dialects.contains(&dialect))
+    }
+
     /// All that sets this model at this endpoint apart from the plain dialect: the offer's quirks for
     /// the dialect, over its quirks for all dialects, over the endpoint's.
     pub fn quirks_at(&self, endpoint: &Endpoint) -> Quirks {

@@ -16,6 +16,10 @@ pub struct Provider {
     /// Environment variables that may hold its credential; the first that is set wins. Empty where no
     /// credential is needed, or where only a configuration can name one.
     pub credential_env: Vec<String>,
+    /// Environment variables that may hold the base URL of all endpoints.
+    pub base_url_env: Vec<String>,
+    /// What fills the places in the endpoints' addresses.
+    pub parameters: Vec<Parameter>,
     /// The wire schemas that it speaks, one endpoint each, the preferred one first.
     pub endpoints: Vec<Endpoint>,
     /// How requests are authorised.
@@ -28,7 +32,21 @@ pub struct Provider {
     pub checked: Option<Date>,
 }
 
-/// One wire schema that a provider speaks, and where.
+/// What fills a place in a provider's addresses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Parameter {
+    /// The name of the place: `region` for `{region}`.
+    pub name: String,
+    /// The value; it wins over the environment.
+    pub value: Option<String>,
+    /// Environment variables that may hold it; the first that is set wins.
+    pub env: Vec<String>,
+    /// The value where no variable is set.
+    pub default: Option<String>,
+}
+
+/// One wire schema that a provider speaks, and where. Address and paths may hold places
+/// ([`crate::template`]).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Endpoint {
     /// The schema.
@@ -38,6 +56,8 @@ pub struct Endpoint {
     pub base_url: Option<String>,
     /// What is appended to the base URL; begins with a slash.
     pub path: String,
+    /// The same for streamed answers, where that is another one.
+    pub stream_path: Option<String>,
     /// In what the provider differs from the dialect here.
     pub quirks: Quirks,
 }
@@ -46,14 +66,6 @@ impl Provider {
     /// The endpoint of a dialect.
     pub fn endpoint(&self, dialect: Dialect) -> Option<&Endpoint> {
         self.endpoints.iter().find(|endpoint| endpoint.dialect == dialect)
-    }
-
-    /// The endpoint for a client's dialect: the same dialect where the provider speaks it, because
-    /// forwarding loses less than translating, else the first one that can be translated to. Every
-    /// provider has one of those.
-    pub fn endpoint_for(&self, client: Dialect) -> Option<&Endpoint> {
-        let translatable = || self.endpoints.iter().find(|endpoint| is_translatable(endpoint.dialect));
-        self.endpoint(client).or_else(translatable)
     }
 
     /// Whether some endpoint lacks a base URL, so that requests need one from elsewhere.
@@ -67,9 +79,4 @@ impl Endpoint {
     pub fn url(&self) -> Option<String> {
         self.base_url.as_ref().map(|base_url| format!("{base_url}{}", self.path))
     }
-}
-
-/// Whether requests of other dialects can be translated to this one.
-pub(crate) const fn is_translatable(dialect: Dialect) -> bool {
-    matches!(dialect, Dialect::Chat | Dialect::Messages)
 }

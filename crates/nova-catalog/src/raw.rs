@@ -33,13 +33,19 @@ pub struct RawCatalog {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawProvider {
-    /// Another provider to take `endpoints`, `auth`, `headers`, `quirks` and `base_url` from, where they
-    /// are not given here. Credentials are never taken: they belong to one provider.
+    /// Another provider to take `endpoints`, `auth`, `headers`, `quirks`, `parameters` and `base_url` from,
+    /// where they are not given here. Credentials are never taken: they belong to one provider.
     pub like: Option<Located<String>>,
     /// The name that people know. Default: the id.
     pub name: Option<String>,
-    /// What the paths of the endpoints are appended to, such as `http://10.0.0.7:8000/v1`.
+    /// What the paths of the endpoints are appended to, such as `http://10.0.0.7:8000/v1`. It may hold
+    /// the places that `parameters` fill: `https://{resource}.openai.azure.com`.
     pub base_url: Option<Located<String>>,
+    /// Environment variables that may hold the base URL; the first that is set wins over the catalogue's
+    /// `base_url`, and a `base_url` that a configuration gives wins over them.
+    pub base_url_env: Option<Vec<String>>,
+    /// What fills the places in `base_url` and in the paths, by the name of the place.
+    pub parameters: Option<BTreeMap<String, RawParameter>>,
     /// The wire schemas that it speaks, the preferred one first. Endpoints given here replace those
     /// that the provider had.
     pub endpoints: Option<Vec<RawEndpoint>>,
@@ -64,28 +70,49 @@ pub struct RawProvider {
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawEndpoint {
-    /// The schema: `chat`, `messages` or `responses`.
+    /// The schema: `chat`, `responses`, `messages`, `gemini` or `converse`.
     pub dialect: Dialect,
     /// Where it is, if not at the provider's `base_url`.
     #[serde(default)]
     pub base_url: Option<Located<String>>,
-    /// What is appended to the base URL. Default: `/chat/completions`, `/messages` or `/responses`.
+    /// What is appended to the base URL. `{model}` in it becomes the provider's name of the model. Default:
+    /// the dialect's own, such as `/chat/completions` or `/models/{model}:generateContent`.
     #[serde(default)]
     pub path: Option<Located<String>>,
+    /// The same for streamed answers, where that is another one.
+    #[serde(default)]
+    pub stream_path: Option<Located<String>>,
     /// In what it differs from its dialect, over the provider's `quirks`.
     #[serde(default)]
     pub quirks: Option<Quirks>,
 }
 
+/// What fills a place in a provider's addresses: a value, or where to find one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RawParameter {
+    /// The value. It wins over the environment.
+    pub value: Option<String>,
+    /// Environment variables that may hold it; the first that is set wins.
+    pub env: Vec<String>,
+    /// The value where no variable is set.
+    pub default: Option<String>,
+}
+
 /// How requests to a provider are authorised.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Auth {
     /// `Authorization: Bearer <credential>`.
     #[default]
     Bearer,
     /// The credential alone, in this header.
     Header(String),
+    /// Every request is signed for this service of AWS (Signature Version 4), in the region that the
+    /// parameter `region` names. A credential of one `key` is sent as a bearer instead.
+    AwsSigv4(String),
+    /// A bearer that is exchanged for a Google service account's key (OAuth 2.0, RFC 7523). A credential
+    /// that is no such key is sent as a bearer itself.
+    GoogleOauth,
     /// Not at all.
     None,
 }
@@ -175,6 +202,9 @@ pub struct RawOffer {
     /// What it charges: rates, `free`, or `unknown`. Default: `unknown`.
     #[serde(default)]
     pub price: Option<RawTariff>,
+    /// The wire schemas in which the provider serves this model. Default: all that it speaks.
+    #[serde(default)]
+    pub dialects: Option<Vec<Dialect>>,
     /// In what the model differs from the provider's other models.
     #[serde(default)]
     pub quirks: Option<Quirks>,
@@ -364,5 +394,61 @@ impl<'de> Visitor<'de> for TariffVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawTariff, A::Error> {
         RawPrice::deserialize(MapAccessDeserializer::new(map)).map(|price| RawTariff::Price(Box::new(price)))
+    }
+}
+
+/// As it is written in a map; [`RawParameter`] also takes the bare value.
+#[derive(Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[derive(Default)]
+struct ParameterFields {
+    /// The value. It wins over the environment.
+    value: Option<String>,
+    /// Environment variables that may hold it; the first that is set wins.
+    env: Vec<String>,
+    /// The value where no variable is set.
+    default: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for RawParameter {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ParameterVisitor)
+    }
+}
+
+impl JsonSchema for RawParameter {
+    fn schema_name() -> Cow<'static, str> {
+        "RawParameter".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = ParameterFields::json_schema(generator);
+        let fields = schema.remove("properties").unwrap_or_default();
+        json_schema!({
+            "description": "What fills a place in a provider's addresses: a value, or where to find one.",
+            "anyOf": [
+                { "type": "string" },
+                { "type": "object", "properties": fields, "additionalProperties": false },
+            ],
+        })
+    }
+}
+
+struct ParameterVisitor;
+
+impl<'de> Visitor<'de> for ParameterVisitor {
+    type Value = RawParameter;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value, or a map of `value`, `env` and `default`")
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<RawParameter, E> {
+        Ok(RawParameter { value: Some(value.to_owned()), ..RawParameter::default() })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawParameter, A::Error> {
+        let fields = ParameterFields::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(RawParameter { value: fields.value, env: fields.env, default: fields.default })
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 use nova_limit::Breaker;
 use nova_route::{DeploymentId, Table};
+use nova_upstream::Endpoint;
 use nova_wire::Dialect;
 use serde_json::Value;
 
@@ -110,9 +111,17 @@ impl Snapshot {
 
 impl Deployment {
     /// The mount for a client: its own dialect where the provider speaks it, because forwarding loses
-    /// less than translating; else the preferred one.
+    /// less than translating; else the first of the provider's, which the catalogue lists in the order
+    /// of how much of a translated request each can carry.
     pub fn mount_for(&self, client: Dialect) -> &Mount {
         self.mounts.iter().find(|mount| mount.dialect == client).unwrap_or(&self.mounts[0])
+    }
+}
+
+impl Mount {
+    /// Where a request goes, whose answer is streamed or not.
+    pub fn endpoint_for(&self, stream: bool) -> &Endpoint {
+        self.stream_endpoint.as_ref().filter(|_| stream).unwrap_or(&self.endpoint)
     }
 }
 

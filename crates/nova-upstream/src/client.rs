@@ -16,6 +16,7 @@ use http::header::CONTENT_ENCODING;
 use tokio::time::Instant;
 
 use crate::body::{Body, Carrier, Clock};
+use crate::credential::Credential;
 use crate::dial::dial;
 use crate::failure::{Failure, Kind};
 use crate::http1::{Broken, Http1};
@@ -79,10 +80,19 @@ impl Client {
     /// Dropping the future, or the response before its end, cancels the request at the provider: an
     /// HTTP/1.1 connection is closed, an HTTP/2 stream is reset.
     pub async fn send(&self, request: Request<'_>) -> Result<Response, Failure> {
+        match request.credential.and_then(Credential::signer) {
+            None => self.exchange(&request).await,
+            // Boxed: it is large, rare, and would be a part of every request's future.
+            Some(signer) => Box::pin(signer.send(self, request)).await,
+        }
+    }
+
+    /// The same, for a request whose headers are complete.
+    pub(crate) async fn exchange(&self, request: &Request<'_>) -> Result<Response, Failure> {
         let now = Instant::now();
         let exchange = Exchange {
             client: self,
-            request: &request,
+            request,
             key: Key {
                 origin: request.endpoint.shared_origin(),
                 credential: request.credential.map(|credential| credential.id().clone()),

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
+use crate::signing::{Signer, aws, google};
+
 /// The operator's name for a credential. Connections are shared only between requests with the
 /// same one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -22,15 +24,22 @@ impl CredentialId {
     }
 }
 
-/// A credential and the header that carries it.
+/// A credential and how it authorises a request.
 #[derive(Clone)]
 pub struct Credential {
     id: CredentialId,
-    header: HeaderName,
-    value: HeaderValue,
+    kind: Kind,
 }
 
-/// A secret that no header can carry. The secret itself is not part of the message.
+#[derive(Clone)]
+enum Kind {
+    /// It is sent in this header, as it is.
+    Header(HeaderName, HeaderValue),
+    /// Headers are made of it for each request.
+    Signer(Arc<Signer>),
+}
+
+/// A secret that cannot be used. The secret itself is not part of the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialError {
     /// Nothing was given.
@@ -41,19 +50,41 @@ pub enum CredentialError {
         "the credential holds a character that a header cannot carry\nhint: check it for a line break at its end"
     )]
     Unprintable,
+    /// It should be a Google service account's key, and is none.
+    #[error(
+        "the service account's key cannot be used: {0}\nhint: give the JSON file that Google made for it"
+    )]
+    ServiceAccount(&'static str),
 }
 
 impl Credential {
     /// Sends `authorization: Bearer SECRET`.
     pub fn bearer(id: CredentialId, secret: &str) -> Result<Self, CredentialError> {
         let value = sensitive(secret, |secret| format!("Bearer {secret}"))?;
-        Ok(Self { id, header: AUTHORIZATION, value })
+        Ok(Self { id, kind: Kind::Header(AUTHORIZATION, value) })
     }
 
     /// Sends the secret alone in the header `name`, as `x-api-key` wants it.
     pub fn header(id: CredentialId, name: HeaderName, secret: &str) -> Result<Self, CredentialError> {
         let value = sensitive(secret, str::to_owned)?;
-        Ok(Self { id, header: name, value })
+        Ok(Self { id, kind: Kind::Header(name, value) })
+    }
+
+    /// Signs each request for this service and region of AWS (Signature Version 4).
+    pub fn aws(
+        id: CredentialId,
+        key: aws::AwsKey<'_>,
+        service: &str,
+        region: &str,
+    ) -> Result<Self, CredentialError> {
+        let signer = Signer::Aws(aws::Signer::new(key, service, region)?);
+        Ok(Self { id, kind: Kind::Signer(Arc::new(signer)) })
+    }
+
+    /// Exchanges a Google service account's key, the whole JSON file, for bearers.
+    pub fn google(id: CredentialId, file: &str) -> Result<Self, CredentialError> {
+        let signer = Signer::Google(Box::new(google::Account::new(file)?));
+        Ok(Self { id, kind: Kind::Signer(Arc::new(signer)) })
     }
 
     /// The operator's name for it.
@@ -61,18 +92,31 @@ impl Credential {
         &self.id
     }
 
-    /// The header as it is sent.
-    pub(crate) fn as_header(&self) -> (&HeaderName, &HeaderValue) {
-        (&self.header, &self.value)
+    /// The header as it is sent, of a credential that is sent as it is.
+    pub(crate) fn as_header(&self) -> Option<(&HeaderName, &HeaderValue)> {
+        match &self.kind {
+            Kind::Header(name, value) => Some((name, value)),
+            Kind::Signer(_) => None,
+        }
+    }
+
+    /// What makes the headers of each request, of any other credential.
+    pub(crate) fn signer(&self) -> Option<&Signer> {
+        match &self.kind {
+            Kind::Header(..) => None,
+            Kind::Signer(signer) => Some(signer),
+        }
     }
 }
 
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credential")
-            .field("id", &self.id)
-            .field("header", &self.header)
-            .finish_non_exhaustive()
+        let mut shown = f.debug_struct("Credential");
+        shown.field("id", &self.id);
+        match &self.kind {
+            Kind::Header(name, _) => shown.field("header", name).finish_non_exhaustive(),
+            Kind::Signer(signer) => shown.field("signer", signer).finish(),
+        }
     }
 }
 

@@ -7,7 +7,8 @@
 //!
 //! Reading order:
 //!
-//! 1. [`endpoint`] and [`credential`] are the destination and the secret, checked once at load.
+//! 1. [`endpoint`] and [`credential`] are the destination and the secret, checked once at load; `signing`
+//!    is for secrets that are not sent as they are (AWS, Google).
 //! 2. [`request`] is what goes out and by when; [`body`] is what comes back, frame by frame.
 //! 3. [`client`] has the one function, [`Client::send`].
 //! 4. [`failure`] is what can go wrong, [`retry_after`] how long a provider asks us to wait,
@@ -31,6 +32,7 @@ mod dial;
 mod http1;
 mod http2;
 mod pool;
+mod signing;
 mod stream;
 mod timer;
 
@@ -40,5 +42,6 @@ pub use credential::{Credential, CredentialError, CredentialId};
 pub use endpoint::{Endpoint, EndpointError, Scheme};
 pub use failure::{Failure, Kind, Retry, Source};
 pub use request::{Deadlines, Request, Response};
+pub use signing::aws::AwsKey;
 pub use stats::Stats;
 pub use tls::{Tls, TlsError, TlsOptions};

@@ -68,8 +68,7 @@ impl<'a> Request<'a> {
         }
         // A compressed stream would have to be inflated to be metered, for nothing: it is small.
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        if let Some(credential) = self.credential {
-            let (name, value) = credential.as_header();
+        if let Some((name, value)) = self.credential.and_then(Credential::as_header) {
             headers.insert(name.clone(), value.clone());
         }
         headers

@@ -19,6 +19,9 @@ pub struct Quirks {
     pub drop: Option<Vec<String>>,
     /// Fields that every request to this upstream carries (`reasoning_split: true`).
     pub set: Option<BTreeMap<String, serde_json::Value>>,
+    /// Fields of the body that the upstream does not take, because its address says the same (`model`). Nobody
+    /// is told of them.
+    pub omit: Option<Vec<String>>,
     /// Renamed request fields, from the dialect's name to the upstream's (`seed: random_seed`).
     pub rename: Option<BTreeMap<String, String>>,
     /// The lowest temperature that is accepted; lower values are raised to it.
@@ -74,6 +77,9 @@ pub struct Quirks {
     pub prefill: Option<String>,
     /// Whether `usage.completion_tokens` leaves reasoning out (xAI chat). Default: false.
     pub reasoning_outside_output: Option<bool>,
+    /// Whether streams come in AWS's binary frames, each with an event of the dialect inside. Default: true
+    /// for converse, false for all others.
+    pub event_stream: Option<bool>,
     /// Whether streams end without `data: [DONE]`. Default: false.
     pub no_done_marker: Option<bool>,
     /// Whether a stream may end without any `finish_reason` and still be whole. Default: false.
@@ -200,6 +206,7 @@ impl Quirks {
             max_tokens_field: self.max_tokens_field.or(base.max_tokens_field),
             drop: self.drop.clone().or_else(|| base.drop.clone()),
             set: merged(self.set.as_ref(), base.set.as_ref()),
+            omit: self.omit.clone().or_else(|| base.omit.clone()),
             rename: merged(self.rename.as_ref(), base.rename.as_ref()),
             min_temperature: self.min_temperature.or(base.min_temperature),
             max_temperature: self.max_temperature.or(base.max_temperature),
@@ -232,6 +239,7 @@ impl Quirks {
             cache_control: self.cache_control.or(base.cache_control),
             prefill: self.prefill.clone().or_else(|| base.prefill.clone()),
             reasoning_outside_output: self.reasoning_outside_output.or(base.reasoning_outside_output),
+            event_stream: self.event_stream.or(base.event_stream),
             no_done_marker: self.no_done_marker.or(base.no_done_marker),
             no_finish_reason: self.no_finish_reason.or(base.no_finish_reason),
             normalise: self.normalise.or(base.normalise),

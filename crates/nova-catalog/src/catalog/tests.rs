@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use nova_wire::quirks::{Images, ReplayThinking, ThinkingSwitch};
 use nova_wire::{Dialect, Usage};
@@ -87,7 +87,7 @@ fn every_row_has_its_source_its_date_and_what_routing_needs() {
     let catalog = builtin();
     for provider in catalog.providers() {
         assert!(provider.checked.is_some() && !provider.source.is_empty(), "{}", provider.id);
-        assert!(provider.endpoint_for(Dialect::Messages).is_some(), "{}", provider.id);
+        assert!(!provider.endpoints.is_empty(), "{}", provider.id);
     }
     for model in catalog.models() {
         assert!(model.checked.is_some() && !model.source.is_empty(), "{}", model.id);
@@ -95,9 +95,13 @@ fn every_row_has_its_source_its_date_and_what_routing_needs() {
         assert!(!model.is_retired("2026-11-21".parse().unwrap()), "{} is retired", model.id);
         for offer in &model.offers {
             let provider = catalog.provider(&offer.provider).unwrap();
-            let endpoint = provider.endpoint_for(Dialect::Chat).unwrap();
-            let text_only = offer.quirks_at(endpoint).images == Some(Images::None);
-            assert!(text_only || model.capabilities.images, "{} would be sent images", model.id);
+            let spoken: Vec<_> =
+                provider.endpoints.iter().filter(|endpoint| offer.speaks(endpoint.dialect)).collect();
+            assert!(!spoken.is_empty(), "{} of {} speaks nothing", model.id, provider.id);
+            for endpoint in spoken {
+                let text_only = offer.quirks_at(endpoint).images == Some(Images::None);
+                assert!(text_only || model.capabilities.images, "{} would be sent images", model.id);
+            }
         }
     }
 }
@@ -169,9 +173,13 @@ fn all_providers_of_the_plan_are_there() {
 #[test]
 fn no_credential_is_read_for_two_providers() {
     let catalog = builtin();
-    let mut seen = HashSet::new();
-    for name in catalog.providers().flat_map(|provider| &provider.credential_env) {
-        assert!(seen.insert(name), "{name} would be sent to two companies");
+    let mut seen: HashMap<&String, Option<&String>> = HashMap::new();
+    for provider in catalog.providers() {
+        let host = provider.endpoints[0].base_url.as_ref();
+        for name in &provider.credential_env {
+            let other = seen.insert(name, host);
+            assert!(other.is_none_or(|other| other == host), "{name} would be sent to two companies");
+        }
     }
 }
 
@@ -280,7 +288,7 @@ fn a_provider_and_a_model_are_added_by_yaml_alone() {
     let model = catalog.model("Coder").unwrap();
     let offer = &model.offers[0];
     let provider = catalog.provider(&offer.provider).unwrap();
-    let endpoint = provider.endpoint_for(Dialect::Messages).unwrap();
+    let endpoint = provider.endpoint(Dialect::Messages).unwrap();
     assert_eq!(endpoint.url().unwrap(), "http://10.0.0.7:8000/v1/messages");
     assert_eq!(provider.headers, [("x-team".to_owned(), "research".to_owned())]);
     assert_eq!(provider.credential_env, ["HOUSE_KEY"]);

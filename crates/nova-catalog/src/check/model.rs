@@ -173,6 +173,7 @@ fn offer(
         provider: raw.provider.to_ascii_lowercase(),
         upstream_model: raw.model.clone().unwrap_or_else(|| id.value.clone()),
         price,
+        dialects: raw.dialects.clone(),
         quirks: text_only(raw.quirks.clone().unwrap_or_default(), capabilities),
         dialect_quirks: raw.dialect_quirks.clone(),
         region: raw.region.clone(),

@@ -5,8 +5,9 @@ use nova_wire::Quirks;
 use super::{Documents, Scope, did_you_mean};
 use crate::error::Problem;
 use crate::merge;
-use crate::provider::{Auth, Endpoint, Provider, is_translatable};
+use crate::provider::{Auth, Endpoint, Parameter, Provider};
 use crate::raw::{RawCatalog, RawEndpoint, RawProvider};
+use crate::template;
 use crate::yaml::Located;
 
 /// Headers that belong to the connection or to the credential.
@@ -39,11 +40,14 @@ fn provider(
     let base_url = resolved.base_url.as_ref().and_then(|url| check_url("base_url", url, scope));
     let quirks = resolved.quirks.clone().unwrap_or_default();
     let endpoints = endpoints(&resolved, base_url.as_deref(), &quirks, scope);
+    check_places(&endpoints, &resolved, scope);
     let (source, checked) = scope.provenance(entry.source.as_ref(), entry.checked.as_ref(), strict);
     Provider {
         id: id.value.clone(),
         name: entry.name.clone().unwrap_or_else(|| id.value.clone()),
-        credential_env: credential_env(entry, scope),
+        credential_env: variables("credential_env", entry.credential_env.as_deref(), scope),
+        base_url_env: variables("base_url_env", entry.base_url_env.as_deref(), scope),
+        parameters: parameters(&resolved, scope),
         endpoints,
         auth: auth(&resolved, scope),
         headers: headers(&resolved, scope),
@@ -115,9 +119,9 @@ fn endpoints(
     scope: &mut Scope<'_>,
 ) -> Vec<Endpoint> {
     let raw = provider.endpoints.as_deref().unwrap_or_default();
-    if !raw.iter().any(|endpoint| is_translatable(endpoint.dialect)) {
+    if raw.is_empty() {
         let hint = "give `endpoints:` with `dialect: chat` or `dialect: messages`, or `like:`".to_owned();
-        scope.report_with("endpoints", "there is none that requests can be translated to", hint);
+        scope.report_with("endpoints", "there is none that requests can be sent to", hint);
     }
     for (index, endpoint) in raw.iter().enumerate() {
         if raw[..index].iter().any(|before| before.dialect == endpoint.dialect) {
@@ -136,23 +140,83 @@ fn endpoints(
     let checked = raw.iter().enumerate().map(|(index, endpoint)| {
         let own = endpoint.base_url.as_ref();
         let own = own.and_then(|url| check_url(&format!("endpoints[{index}].base_url"), url, scope));
+        let (path, stream_path) = paths(index, endpoint, scope);
         Endpoint {
             dialect: endpoint.dialect,
             base_url: own.or_else(|| base_url.map(str::to_owned)),
-            path: path(index, endpoint, scope),
+            path,
+            stream_path,
             quirks: endpoint.quirks.clone().unwrap_or_default().over(quirks),
         }
     });
     checked.collect()
 }
 
-fn path(index: usize, endpoint: &RawEndpoint, scope: &mut Scope<'_>) -> String {
-    let Some(path) = &endpoint.path else { return endpoint.dialect.path().to_owned() };
-    if !path.starts_with('/') || !path.bytes().all(is_url_byte) {
-        let message = format!("`{}` is no path: it begins with `/` and has no spaces", path.value);
-        scope.report_at(&format!("endpoints[{index}].path"), path, message, None);
+/// The path, and the one for streamed answers.
+fn paths(index: usize, endpoint: &RawEndpoint, scope: &mut Scope<'_>) -> (String, Option<String>) {
+    let given = [("path", &endpoint.path), ("stream_path", &endpoint.stream_path)];
+    for (field, path) in given.iter().filter_map(|(field, path)| Some((field, path.as_ref()?))) {
+        if !path.starts_with('/') || !is_url_text(path) {
+            let message = format!("`{}` is no path: it begins with `/` and has no spaces", path.value);
+            scope.report_at(&format!("endpoints[{index}].{field}"), path, message, None);
+        }
     }
-    path.value.clone()
+    let own = endpoint.stream_path.as_ref().map(|path| path.value.clone());
+    match &endpoint.path {
+        None => {
+            let stream_path = own.or_else(|| endpoint.dialect.stream_path().map(str::to_owned));
+            (endpoint.dialect.path().to_owned(), stream_path)
+        }
+        Some(path) => {
+            if own.is_none() && endpoint.dialect.stream_path().is_some() {
+                let message = format!("`{}` streams at another path, which is missing", endpoint.dialect);
+                let hint = Some("give `stream_path:` beside `path:`".to_owned());
+                scope.report_at(&format!("endpoints[{index}].path"), path, message, hint);
+            }
+            (path.value.clone(), own)
+        }
+    }
+}
+
+/// Every place in an address is filled by a parameter, or by the model.
+fn check_places(endpoints: &[Endpoint], provider: &RawProvider, scope: &mut Scope<'_>) {
+    let mut unknown: Vec<&str> = Vec::new();
+    for endpoint in endpoints {
+        let paths = [Some(&endpoint.path), endpoint.stream_path.as_ref()].into_iter().flatten();
+        let in_paths = paths.flat_map(|path| template::places(path)).filter(|name| *name != template::MODEL);
+        let in_base = endpoint.base_url.iter().flat_map(|url| template::places(url));
+        for name in in_paths.chain(in_base) {
+            let known = provider.parameters.as_ref().is_some_and(|known| known.contains_key(name));
+            if !known && !unknown.contains(&name) {
+                unknown.push(name);
+            }
+        }
+    }
+    for name in unknown {
+        let hint = format!("add `{name}:` to `parameters:`");
+        scope.report_with("endpoints", format!("nothing fills `{{{name}}}` in its address"), hint);
+    }
+}
+
+fn parameters(provider: &RawProvider, scope: &mut Scope<'_>) -> Vec<Parameter> {
+    let mut parameters = Vec::new();
+    for (name, raw) in provider.parameters.iter().flatten() {
+        let field = format!("parameters.{name}");
+        for value in [&raw.value, &raw.default].into_iter().flatten() {
+            if !template::is_value(value) {
+                let message =
+                    format!("`{value}` cannot stand in an address: letters, digits, `.`, `_` and `-`");
+                scope.report(&field, message);
+            }
+        }
+        parameters.push(Parameter {
+            name: name.clone(),
+            value: raw.value.clone(),
+            env: variables(&field, Some(&raw.env), scope),
+            default: raw.default.clone(),
+        });
+    }
+    parameters
 }
 
 /// An `http` or `https` address without its last slash.
@@ -168,7 +232,7 @@ fn check_url(field: &str, url: &Located<String>, scope: &mut Scope<'_>) -> Optio
         Some(rest) if rest.split('/').next().is_some_and(|host| host.contains('@')) => {
             Some("holds a user name: credentials have their own place in the configuration")
         }
-        Some(rest) if !rest.bytes().all(is_url_byte) => Some("holds a space or a letter that no address has"),
+        Some(rest) if !is_url_text(rest) => Some("holds a space or a letter that no address has"),
         Some(_) => None,
     };
     if let Some(problem) = problem {
@@ -180,20 +244,25 @@ fn check_url(field: &str, url: &Located<String>, scope: &mut Scope<'_>) -> Optio
     Some(url.trim_end_matches('/').to_owned())
 }
 
+/// Whether a text with its places left out is made of what an address may hold.
+fn is_url_text(text: &str) -> bool {
+    template::fill(text, |_| Some("")).is_ok_and(|text| text.bytes().all(is_url_byte))
+}
+
 const fn is_url_byte(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')
 }
 
-fn credential_env(entry: &RawProvider, scope: &mut Scope<'_>) -> Vec<String> {
-    let names = entry.credential_env.clone().unwrap_or_default();
-    for name in &names {
+fn variables(field: &str, names: Option<&[String]>, scope: &mut Scope<'_>) -> Vec<String> {
+    let names = names.unwrap_or_default();
+    for name in names {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         if name.is_empty() || !name.bytes().all(plain) {
             // Whoever writes the credential itself here must not find it in a log.
-            scope.report("credential_env", "names an environment variable: letters, digits and `_`");
+            scope.report(field, "names an environment variable: letters, digits and `_`");
         }
     }
-    names
+    names.to_vec()
 }
 
 fn auth(provider: &RawProvider, scope: &mut Scope<'_>) -> Auth {
@@ -203,6 +272,11 @@ fn auth(provider: &RawProvider, scope: &mut Scope<'_>) -> Auth {
             Auth::None
         }
         Auth::Header(name) => Auth::Header(name.to_ascii_lowercase()),
+        Auth::AwsSigv4(_) if !provider.parameters.as_ref().is_some_and(|all| all.contains_key("region")) => {
+            let hint = "add `region:` to `parameters:`".to_owned();
+            scope.report_with("auth.aws_sigv4", "signing needs the parameter `region`", hint);
+            Auth::None
+        }
         other => other,
     }
 }

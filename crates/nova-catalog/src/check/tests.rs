@@ -36,7 +36,7 @@ models:
             "nova.yaml:3:11: providers.house.like: there is no provider `vlm`\nhint: did you mean `vllm`?",
             "nova.yaml:4:15: providers.house.base_url: `ftp://10.0.0.7` is no address that begins with \
              `http://` or `https://`",
-            "nova.yaml:2:3: providers.house.endpoints: there is none that requests can be translated to\n\
+            "nova.yaml:2:3: providers.house.endpoints: there is none that requests can be sent to\n\
              hint: give `endpoints:` with `dialect: chat` or `dialect: messages`, or `like:`",
             "nova.yaml:6:3: models.mine.context: must be more than 0",
             "nova.yaml:10:19: models.mine.offers[0].provider: there is no provider `deepsek`\n\

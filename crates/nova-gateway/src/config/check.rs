@@ -1,10 +1,13 @@
 //! From what is written to what cannot be wrong: the one place that validates.
 //!
 //! Reading order: [`check`] goes through the file from top to bottom; `names` says what may stand where a
-//! model's name stands; `deployments` resolves providers, credentials and offers into upstreams.
+//! model's name stands; `deployments` resolves providers and offers into upstreams, with what `authorisations`
+//! finds to authorise requests and `places` to fill addresses.
 
+mod authorisations;
 mod deployments;
 mod names;
+mod places;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -323,7 +326,13 @@ impl Checker<'_> {
 
 /// What a server speaks of which only the address is known.
 const fn chat_endpoint() -> RawEndpoint {
-    RawEndpoint { dialect: nova_wire::Dialect::Chat, base_url: None, path: None, quirks: None }
+    RawEndpoint {
+        dialect: nova_wire::Dialect::Chat,
+        base_url: None,
+        path: None,
+        stream_path: None,
+        quirks: None,
+    }
 }
 
 /// A model for the local engine under a name that the catalogue does not have.
@@ -332,6 +341,7 @@ fn engine_model() -> RawModel {
         provider: Located::unknown(LOCAL_PROVIDER.to_owned()),
         model: None,
         price: Some(nova_catalog::raw::RawTariff::Free),
+        dialects: None,
         quirks: None,
         dialect_quirks: std::collections::BTreeMap::new(),
         region: None,

@@ -97,6 +97,8 @@ pub struct Mount {
     pub dialect: Dialect,
     /// Where requests go.
     pub endpoint: Endpoint,
+    /// Where requests for a streamed answer go, if elsewhere.
+    pub stream_endpoint: Option<Endpoint>,
     /// What every request carries besides.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// In what it differs from its dialect: the offer's quirks over the endpoint's over the provider's.
@@ -285,11 +287,13 @@ impl Config {
         let Some((model, offer)) = offered else { return Ok(()) };
         let deadlines = self.deployments.first().map_or_else(Deadlines::default, |first| first.deadlines);
         let mut mounts = Vec::new();
-        for endpoint in provider.endpoints.iter().filter(|endpoint| endpoint.dialect != Dialect::Responses) {
+        for endpoint in &provider.endpoints {
+            let parse =
+                |path: &str| Endpoint::parse(&engine.base_url, path).map_err(|error| error.to_string());
             mounts.push(Mount {
                 dialect: endpoint.dialect,
-                endpoint: Endpoint::parse(&engine.base_url, &endpoint.path)
-                    .map_err(|error| error.to_string())?,
+                endpoint: parse(&endpoint.path)?,
+                stream_endpoint: endpoint.stream_path.as_deref().map(parse).transpose()?,
                 headers: Vec::new(),
                 quirks: Arc::new(offer.quirks_at(endpoint)),
             });

@@ -76,8 +76,19 @@ pub struct RawCredential {
     /// What it is called in deployments, logs and metrics. Default: its place, from 1.
     #[serde(default)]
     pub name: Option<Located<String>>,
-    /// The secret: `${DEEPSEEK_API_KEY}` or `${file:/run/secrets/deepseek}`.
-    pub key: Located<String>,
+    /// The secret: `${DEEPSEEK_API_KEY}` or `${file:/run/secrets/deepseek}`. For Google it is an access token
+    /// or the whole key of a service account, `${file:/run/secrets/account.json}`.
+    #[serde(default)]
+    pub key: Option<Located<String>>,
+    /// AWS's access key, instead of `key`.
+    #[serde(default)]
+    pub access_key_id: Option<Located<String>>,
+    /// The secret that belongs to `access_key_id`.
+    #[serde(default)]
+    pub secret_access_key: Option<Located<String>>,
+    /// The session that `access_key_id` is for, where it is a temporary one.
+    #[serde(default)]
+    pub session_token: Option<Located<String>>,
     /// Its share of the requests, among the provider's credentials. Default: 1.
     #[serde(default)]
     pub weight: Option<u32>,

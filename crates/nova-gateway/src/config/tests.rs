@@ -690,10 +690,10 @@ deployments:
     let of_model =
         shown.lines().filter(|line| line.contains("deepseek-v4-pro")).collect::<Vec<_>>().join("\n");
     assert_snapshot!(of_model, @"
-    deepseek/deepseek-v4-pro@a: deepseek-v4-pro 0/6 deepseek/a chat https://api.deepseek.com/chat/completions, messages https://api.deepseek.com/anthropic/v1/messages
-    deepseek/deepseek-v4-pro@2: deepseek-v4-pro 0/2 deepseek/2 chat https://api.deepseek.com/chat/completions, messages https://api.deepseek.com/anthropic/v1/messages
-    dashscope/deepseek-v4-pro: ds-pro 1/1 dashscope chat http://127.0.0.1:9/v1/compatible-mode/v1/chat/completions, messages http://127.0.0.1:9/v1/apps/anthropic/v1/messages
-    deepseek/deepseek-v4-pro@a#2: deepseek-v4-pro 2/3 deepseek/a chat https://api.deepseek.com/chat/completions, messages https://api.deepseek.com/anthropic/v1/messages
+    deepseek/deepseek-v4-pro@a: deepseek-v4-pro 0/6 deepseek/a chat https://api.deepseek.com/chat/completions, messages https://api.deepseek.com/anthropic/v1/messages, responses https://api.deepseek.com/responses
+    deepseek/deepseek-v4-pro@2: deepseek-v4-pro 0/2 deepseek/2 chat https://api.deepseek.com/chat/completions, messages https://api.deepseek.com/anthropic/v1/messages, responses https://api.deepseek.com/responses
+    dashscope/deepseek-v4-pro: ds-pro 1/1 dashscope chat http://127.0.0.1:9/v1/compatible-mode/v1/chat/completions, messages http://127.0.0.1:9/v1/apps/anthropic/v1/messages, responses http://127.0.0.1:9/v1/api/v2/apps/protocols/compatible-mode/v1/responses
+    deepseek/deepseek-v4-pro@a#2: deepseek-v4-pro 2/3 deepseek/a chat https://api.deepseek.com/chat/completions, messages https://api.deepseek.com/anthropic/v1/messages, responses https://api.deepseek.com/responses
     ");
     // Other models of the provider keep what the catalogue says.
     assert!(shown.contains("deepseek/deepseek-v4-flash@a: deepseek-v4-flash 0/3 deepseek/a"));
@@ -707,7 +707,7 @@ fn a_server_of_ones_own_needs_an_address_and_a_model() {
 models:
   my-llama: { offers: [{ provider: vllm, model: meta-llama/Llama-3.3-70B-Instruct }, { provider: west }] }
 ";
-    assert_snapshot!(deployments(&parse(yaml, &Env::of([]))), @"vllm/my-llama: meta-llama/Llama-3.3-70B-Instruct 0/1 none chat http://127.0.0.1:8000/v1/chat/completions, messages http://127.0.0.1:8000/v1/messages");
+    assert_snapshot!(deployments(&parse(yaml, &Env::of([]))), @"vllm/my-llama: meta-llama/Llama-3.3-70B-Instruct 0/1 none chat http://127.0.0.1:8000/v1/chat/completions, messages http://127.0.0.1:8000/v1/messages, responses http://127.0.0.1:8000/v1/responses");
     let config = parse(yaml, &Env::of([("WEST_KEY", "sk-w")]));
     assert_eq!(config.deployments.len(), 2);
     assert_eq!(config.deployments[1].upstream_model, "my-llama");

@@ -24,7 +24,7 @@ pub(crate) fn write(out: &mut Vec<u8>, request: &Request<'_>) {
     let endpoint = request.endpoint;
     put(&[request.method.as_str().as_bytes(), b" ", endpoint.path().as_bytes(), b" HTTP/1.1\r\nhost: "]);
     put(&[endpoint.host_header().as_bytes(), b"\r\naccept-encoding: identity\r\n"]);
-    let ours = request.credential.map(crate::Credential::as_header);
+    let ours = request.credential.and_then(crate::Credential::as_header);
     let theirs = request.headers.iter().map(|(name, value)| (name, value)).filter(|(name, _)| {
         // The credential replaces a header of the same name.
         !is_ours(name) && ours.is_none_or(|(our, _)| our != *name)

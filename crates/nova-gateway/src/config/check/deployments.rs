@@ -5,26 +5,25 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
 use nova_catalog::yaml::Located;
-use nova_catalog::{Auth, Catalog, Model, Offer, Provider};
-use nova_upstream::{Credential, CredentialId, Deadlines, Endpoint};
-use nova_wire::{Dialect, Quirks};
+use nova_catalog::{Catalog, Model, Offer, Provider};
+use nova_upstream::Deadlines;
 
+use super::authorisations::{Authorisation, Authorisations, needs_none, set};
 use super::names::ModelNames;
+use super::places::{Places, Reached, Unreachable};
 use super::{Checker, over};
 use crate::config::checked::{Deployment, LOCAL_PROVIDER, Mount};
 use crate::config::problem::did_you_mean;
-use crate::config::raw::{RawConfig, RawCredential, RawDeployment};
+use crate::config::raw::{RawConfig, RawDeployment};
 
-/// What authorises requests to a provider, one of several.
-struct Authorisation {
-    /// Its name where the provider has several.
-    name: Option<String>,
-    weight: u32,
-    credential: Option<Credential>,
+/// What all deployments are made of.
+struct Known<'k, 'c> {
+    catalog: &'c Catalog,
+    names: &'k ModelNames<'c>,
+    authorisations: Authorisations,
+    places: HashMap<&'c str, Places>,
+    deadlines: Deadlines,
 }
-
-/// By provider.
-type Authorisations = HashMap<String, Vec<Authorisation>>;
 
 /// One deployment before its credentials are known: it becomes as many as there are.
 struct Draft<'c> {
@@ -47,24 +46,28 @@ impl Checker<'_> {
         names: &ModelNames<'_>,
         deadlines: Deadlines,
     ) -> Vec<Deployment> {
-        let authorisations = self.authorisations(raw, catalog);
+        let places: HashMap<&str, Places> =
+            catalog.providers().map(|provider| (&*provider.id, self.places(provider, raw))).collect();
+        let authorisations = self.authorisations(raw, catalog, &places);
+        self.warn_of_unreachable(raw, catalog, &places);
+        let known = Known { catalog, names, authorisations, places, deadlines };
         let mut deployments = Vec::new();
         let mut explicit = Vec::new();
         for entry in &raw.deployments {
-            if let Some(model) =
-                self.explicit(entry, (catalog, names), &authorisations, deadlines, &mut deployments)
-            {
-                explicit.push(model);
-            }
+            explicit.extend(self.explicit(entry, &known, &mut deployments));
         }
         for model in catalog.models().filter(|model| !explicit.contains(&model.id)) {
             for (priority, offer) in (0..).zip(&model.offers) {
                 let Some(provider) = catalog.provider(&offer.provider) else { continue };
-                let authorised = authorisations.get(&provider.id).map_or(&[][..], Vec::as_slice);
-                if authorised.is_empty() || provider.id == LOCAL_PROVIDER || provider.needs_base_url() {
+                let authorised = known.authorisations.get(&provider.id).map_or(&[][..], Vec::as_slice);
+                let places = &known.places[&*provider.id];
+                if authorised.is_empty()
+                    || provider.id == LOCAL_PROVIDER
+                    || places.missing(provider, None).is_some()
+                {
                     continue;
                 }
-                let mounts = self.mounts(provider, Some(offer), None);
+                let mounts = self.mounts((provider, places), Some(offer), &offer.upstream_model, None);
                 let draft = Draft {
                     name: None,
                     model,
@@ -82,109 +85,31 @@ impl Checker<'_> {
         deployments
     }
 
-    /// What authorises requests, for every provider that has something.
-    fn authorisations(&mut self, raw: &RawConfig, catalog: &Catalog) -> Authorisations {
-        let mut all = Authorisations::new();
-        for (id, credentials) in &raw.credentials.0 {
-            let Some(provider) = catalog.provider(id) else {
-                let hint = did_you_mean(id, catalog.providers().map(|provider| provider.id.as_str()));
-                self.problem(id, format!("there is no provider `{}`", id.value)).hint =
-                    hint.or_else(|| Some("add it to `providers:`".into()));
-                continue;
-            };
-            if provider.auth == Auth::None && !credentials.is_empty() {
-                let message = format!("provider `{}` takes no credential (`auth: none`)", provider.id);
-                self.problem(id, message).hint = Some("write `auth: bearer` under `providers:`".into());
-                continue;
-            }
-            let several = credentials.len() > 1;
-            let mut list: Vec<Authorisation> = Vec::new();
-            for (place, credential) in (1_usize..).zip(credentials) {
-                let name =
-                    credential.name.as_ref().map_or_else(|| place.to_string(), |name| name.value.clone());
-                if list.iter().any(|other| other.name.as_ref() == Some(&name)) {
-                    let at = credential.name.as_ref().unwrap_or(&credential.key);
-                    self.problem(at, format!("provider `{}` has two credentials `{name}`", provider.id));
-                }
-                let named = several || credential.name.is_some();
-                list.extend(self.authorisation(provider, credential, named.then_some(name)));
-            }
-            all.insert(provider.id.clone(), list);
-        }
-        for provider in catalog.providers().filter(|provider| raw.credentials.get(&provider.id).is_none()) {
-            if let Some(found) = self.found_in_environment(provider, raw) {
-                all.insert(provider.id.clone(), vec![found]);
-            }
-        }
-        all
-    }
-
-    fn authorisation(
-        &mut self,
-        provider: &Provider,
-        raw: &RawCredential,
-        name: Option<String>,
-    ) -> Option<Authorisation> {
-        self.warn_if_written_out(&raw.key);
-        let id = match &name {
-            Some(name) => format!("{}/{name}", provider.id),
-            None => provider.id.clone(),
-        };
-        match credential(provider, &id, &raw.key) {
-            Ok(credential) => Some(Authorisation { name, weight: raw.weight.unwrap_or(1), credential }),
-            Err(error) => {
-                let wrong = self.problem(&raw.key, String::new());
-                set(wrong, &error);
-                None
-            }
-        }
-    }
-
-    /// The credential that the environment holds. A provider that the file adds and that has no way to get
-    /// a credential is asked without one.
-    fn found_in_environment(&mut self, provider: &Provider, raw: &RawConfig) -> Option<Authorisation> {
-        if needs_none(provider) {
-            let named = raw.providers.get(&provider.id).is_some();
-            return named.then_some(Authorisation { name: None, weight: 1, credential: None });
-        }
-        let found = provider.credential_env.iter().find_map(|name| Some((name, self.env.variable(name)?)));
-        let (variable, secret) = found?;
-        match credential(provider, &provider.id, &secret) {
-            Ok(credential) => Some(Authorisation { name: None, weight: 1, credential }),
-            Err(error) => {
-                let place = Located::unknown(());
-                let wrong = self.problem(&place, String::new());
-                set(wrong, &format!("the environment variable `{variable}` cannot be used: {error}"));
-                None
-            }
-        }
-    }
-
     /// An entry of `deployments:`; the id of its model.
     fn explicit(
         &mut self,
         raw: &RawDeployment,
-        (catalog, names): (&Catalog, &ModelNames<'_>),
-        authorisations: &Authorisations,
-        deadlines: Deadlines,
+        known: &Known<'_, '_>,
         deployments: &mut Vec<Deployment>,
     ) -> Option<String> {
-        let model = self.model(&raw.model, names);
-        let Some(provider) = catalog.provider(&raw.provider) else {
-            let hint = did_you_mean(&raw.provider, catalog.providers().map(|provider| provider.id.as_str()));
+        let model = self.model(&raw.model, known.names);
+        let Some(provider) = known.catalog.provider(&raw.provider) else {
+            let hint =
+                did_you_mean(&raw.provider, known.catalog.providers().map(|provider| provider.id.as_str()));
             self.problem(&raw.provider, format!("there is no provider `{}`", raw.provider.value)).hint =
                 hint.or_else(|| Some("add it to `providers:`".into()));
             return None;
         };
         let model = model?;
         let offer = model.offer(&provider.id);
-        if provider.needs_base_url() && raw.base_url.is_none() {
-            let message = format!("it is not known where provider `{}` is reached", provider.id);
-            self.problem(&raw.provider, message).hint = Some("write `base_url:` below it".into());
+        let places = &known.places[&*provider.id];
+        let base_url = raw.base_url.as_ref();
+        if let Some((message, hint)) = places.missing(provider, base_url.map(|url| url.value.as_str())) {
+            self.problem(&raw.provider, message).hint = Some(hint);
             return None;
         }
-        let open = [Authorisation { name: None, weight: 1, credential: None }];
-        let authorised: &[Authorisation] = match authorisations.get(&provider.id) {
+        let open = [Authorisation::OPEN];
+        let authorised: &[Authorisation] = match known.authorisations.get(&provider.id) {
             Some(list) => list,
             None if needs_none(provider) => &open,
             None => {
@@ -196,18 +121,19 @@ impl Checker<'_> {
             }
         };
         let chosen = self.chosen(raw, provider, authorised);
+        let upstream_model = raw
+            .upstream_model
+            .clone()
+            .or_else(|| offer.map(|offer| offer.upstream_model.clone()))
+            .unwrap_or_else(|| model.id.clone());
         let draft = Draft {
             name: raw.name.as_ref().map(|name| name.value.as_str()),
             model,
             provider,
             offer,
-            upstream_model: raw
-                .upstream_model
-                .clone()
-                .or_else(|| offer.map(|offer| offer.upstream_model.clone()))
-                .unwrap_or_else(|| model.id.clone()),
-            mounts: self.mounts(provider, offer, raw.base_url.as_ref()),
-            deadlines: over(&raw.timeouts, deadlines),
+            mounts: self.mounts((provider, places), offer, &upstream_model, base_url),
+            upstream_model,
+            deadlines: over(&raw.timeouts, known.deadlines),
             priority: raw.priority,
             weight: raw.weight.unwrap_or(1),
         };
@@ -260,34 +186,45 @@ impl Checker<'_> {
         }
     }
 
-    /// Where a provider is reached, for each dialect that requests can be put into.
+    /// A credential that the file gives is for nothing where the provider cannot be reached.
+    fn warn_of_unreachable(&mut self, raw: &RawConfig, catalog: &Catalog, places: &HashMap<&str, Places>) {
+        for (id, _) in &raw.credentials.0 {
+            let Some(provider) = catalog.provider(id).filter(|provider| !provider.parameters.is_empty())
+            else {
+                continue;
+            };
+            if let Some((message, hint)) = places[&*provider.id].missing(provider, None) {
+                self.warning(id, message, &hint);
+            }
+        }
+    }
+
+    /// Where a provider is reached, for each dialect in which it serves the model.
     fn mounts(
         &mut self,
-        provider: &Provider,
+        (provider, places): (&Provider, &Places),
         offer: Option<&Offer>,
+        upstream_model: &str,
         base_url: Option<&Located<String>>,
     ) -> Vec<Mount> {
         let headers = self.headers(provider);
         let mut mounts = Vec::new();
-        for endpoint in provider.endpoints.iter().filter(|endpoint| endpoint.dialect != Dialect::Responses) {
-            let Some(base) = base_url.map(|url| url.value.as_str()).or(endpoint.base_url.as_deref()) else {
-                continue;
-            };
-            let quirks: Quirks =
-                offer.map_or_else(|| endpoint.quirks.clone(), |offer| offer.quirks_at(endpoint));
-            match Endpoint::parse(base, &endpoint.path) {
-                Ok(parsed) => {
-                    mounts.push(Mount {
-                        dialect: endpoint.dialect,
-                        endpoint: parsed,
-                        headers: headers.clone(),
-                        quirks: quirks.into(),
-                    });
-                }
-                Err(error) => {
+        let speaks = |dialect| offer.is_none_or(|offer| offer.speaks(dialect));
+        for address in provider.endpoints.iter().filter(|address| speaks(address.dialect)) {
+            let quirks = offer.map_or_else(|| address.quirks.clone(), |offer| offer.quirks_at(address));
+            match places.reach(address, base_url.map(|url| url.value.as_str()), upstream_model) {
+                Ok(Reached { endpoint, stream_endpoint }) => mounts.push(Mount {
+                    dialect: address.dialect,
+                    endpoint,
+                    stream_endpoint,
+                    headers: headers.clone(),
+                    quirks: quirks.into(),
+                }),
+                Err(Unreachable::NoBaseUrl | Unreachable::Missing(_)) => {}
+                Err(Unreachable::Wrong(error)) => {
                     let nowhere = Located::unknown(String::new());
                     let message = match base_url {
-                        Some(_) => error.to_string(),
+                        Some(_) => error,
                         None => format!("provider `{}`: {error}", provider.id),
                     };
                     set(self.problem(base_url.unwrap_or(&nowhere), String::new()), &message);
@@ -297,9 +234,8 @@ impl Checker<'_> {
         }
         if mounts.is_empty() && self.problems.is_empty() {
             let message =
-                format!("provider `{}` speaks no dialect that requests can be put into", provider.id);
-            self.problem(&Located::unknown(()), message).hint =
-                Some("add an endpoint for `chat` or `messages`".into());
+                format!("provider `{}` speaks no dialect that this model is served in", provider.id);
+            self.problem(&Located::unknown(()), message).hint = Some("add an endpoint for one".into());
         }
         mounts
     }
@@ -348,36 +284,5 @@ impl Draft<'_> {
                 weight: self.weight.saturating_mul(one.weight),
             });
         }
-    }
-}
-
-/// Whether requests go out without a credential unless the file names one.
-fn needs_none(provider: &Provider) -> bool {
-    provider.auth == Auth::None || provider.credential_env.is_empty()
-}
-
-/// A secret in the form in which a provider wants it.
-fn credential(provider: &Provider, id: &str, secret: &str) -> Result<Option<Credential>, String> {
-    let id = CredentialId::new(id);
-    let made = match &provider.auth {
-        Auth::None => return Ok(None),
-        Auth::Bearer => Credential::bearer(id, secret),
-        Auth::Header(name) => {
-            let name = HeaderName::try_from(name.as_str())
-                .map_err(|_| format!("provider `{}`: `{name}` is not the name of a header", provider.id))?;
-            Credential::header(id, name, secret)
-        }
-    };
-    made.map(Some).map_err(|error| error.to_string())
-}
-
-/// Puts an error's text into a problem, its hint apart.
-fn set(problem: &mut crate::config::problem::Problem, text: &str) {
-    match text.split_once("\nhint: ") {
-        Some((message, hint)) => {
-            problem.message = message.to_owned();
-            problem.hint = Some(hint.to_owned());
-        }
-        None => problem.message = text.to_owned(),
     }
 }

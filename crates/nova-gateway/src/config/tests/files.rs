@@ -12,6 +12,7 @@ fn anything() -> Env {
     let variable = |name: &str| match name {
         "DATABASE_URL" => Some("postgres://nova@localhost/nova".into()),
         "DISABLE_STREAMING_BETA" => None,
+        name if name.ends_with("_ENDPOINT") => Some("https://cloud.example".into()),
         name if name.contains("TEAM") => Some("nsk_0123456789abcdefghij".into()),
         name => Some(format!("sk-{name}")),
     };
