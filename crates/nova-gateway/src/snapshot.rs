@@ -78,8 +78,10 @@ pub struct ListedModel {
     pub context: Option<u64>,
     /// The most tokens of an answer.
     pub max_output: Option<u64>,
-    /// Whether it reads images.
-    pub images: bool,
+    /// What it can do.
+    pub capabilities: nova_catalog::Capabilities,
+    /// When its maker retires it (RFC 3339), where that is known.
+    pub retires_at: Option<String>,
     /// Who serves it.
     pub providers: Vec<String>,
     /// When its catalogue row was checked, in Unix seconds; 0 where nobody said.
@@ -87,7 +89,7 @@ pub struct ListedModel {
     /// The same as a date (RFC 3339).
     pub created_at: String,
     /// Prices of the first deployment in US dollars per token, as strings (OpenRouter's shape).
-    pub pricing: Value,
+    pub pricing: Option<Value>,
 }
 
 impl Snapshot {

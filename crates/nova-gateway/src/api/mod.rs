@@ -31,11 +31,12 @@ pub async fn serve(worker: &Arc<Worker>, request: Request<Incoming>) -> Response
             (Endpoint::Answer(asked), &Method::POST) => {
                 Box::pin(pipeline::answer(worker, asked, request)).await
             }
-            (Endpoint::Models(_), &Method::GET) => models::list(worker, request.headers()),
-            (Endpoint::Model(name, _), &Method::GET) => models::one(worker, request.headers(), &name),
+            (Endpoint::Models(google), &Method::GET) => models::list(worker, &request, google),
+            (Endpoint::Model(name, google), &Method::GET) => models::one(worker, &request, (&name, google)),
             (_, method) => {
                 let message = format!("`{path}` does not answer to `{method}`");
-                refuse(worker, request.headers(), &GatewayError::new(Code::MethodNotAllowed, message))
+                let dialect = not_found::dialect(path).unwrap_or_else(|| dialect_of(request.headers()));
+                refuse(worker, dialect, &GatewayError::new(Code::MethodNotAllowed, message))
             }
         };
     }
@@ -44,7 +45,10 @@ pub async fn serve(worker: &Arc<Worker>, request: Request<Incoming>) -> Response
     }
     match health::answer(worker, path) {
         Some(response) => response,
-        None => refuse(worker, request.headers(), &not_found::error(path)),
+        None => {
+            let dialect = not_found::dialect(path).unwrap_or_else(|| dialect_of(request.headers()));
+            refuse(worker, dialect, &not_found::error(path))
+        }
     }
 }
 
@@ -53,8 +57,7 @@ fn dialect_of(headers: &HeaderMap) -> Dialect {
     if headers.contains_key("anthropic-version") { Dialect::Messages } else { Dialect::Chat }
 }
 
-fn refuse(worker: &Worker, headers: &HeaderMap, error: &GatewayError) -> Response<Outgoing> {
-    let dialect = dialect_of(headers);
+fn refuse(worker: &Worker, dialect: Dialect, error: &GatewayError) -> Response<Outgoing> {
     worker.shared.metrics.refused(dialect, error);
     error.response(dialect, worker.next_id().as_str()).map(Outgoing::whole)
 }

@@ -3,6 +3,8 @@
 //! SDKs disagree on whether a base URL ends in `/v1`: OpenAI's wants it, Anthropic's and Google's do not.
 //! The mistakes that follow are answered with the URL that would have worked.
 
+use nova_wire::Dialect;
+
 use super::paths;
 use crate::error::{Code, GatewayError};
 
@@ -34,6 +36,23 @@ pub(super) fn error(path: &str) -> GatewayError {
     GatewayError::new(Code::UnknownPath, format!("there is nothing at `{path}`\nhint: {hint}"))
 }
 
+/// The dialect in which the caller of a wrong path reads errors, where the path gives it away.
+pub(super) fn dialect(path: &str) -> Option<Dialect> {
+    if path.contains("/v1beta") || is_googles(path) {
+        Some(Dialect::Gemini)
+    } else if path.contains("/messages") {
+        Some(Dialect::Messages)
+    } else {
+        None
+    }
+}
+
+/// Whether it ends like one of Google's methods.
+fn is_googles(path: &str) -> bool {
+    let method = path.rsplit_once(':').map_or("", |(_, method)| method);
+    matches!(method, "generateContent" | "streamGenerateContent" | "countTokens")
+}
+
 fn base_hint(right: &str) -> &'static str {
     if right.contains("/messages") {
         "Anthropic's SDKs take the base URL without `/v1`"
@@ -63,9 +82,7 @@ fn meant(path: &str) -> Option<String> {
     let begins =
         |start: &str| rest.strip_prefix(start).is_some_and(|more| more.is_empty() || more.starts_with('/'));
     SERVED.iter().find(|start| begins(start))?;
-    let method = rest.rsplit_once(':').map_or("", |(_, method)| method);
-    let google = matches!(method, "generateContent" | "streamGenerateContent" | "countTokens");
-    let version = if google { "v1beta" } else { "v1" };
+    let version = if is_googles(rest) { "v1beta" } else { "v1" };
     let right = format!("{prefix}/{version}{rest}");
     // Only what is really served is promised.
     (right != path && paths::endpoint(&right, None).is_some()).then_some(right)

@@ -131,15 +131,11 @@ pub async fn stream(worker: &Arc<Worker>, call: Call) -> Result<Response<Outgoin
     Ok(response)
 }
 
-/// How long a stream may be silent. Without `streaming_beta` chat streams carry no comments.
+/// How long a stream may be silent. Without `streaming_beta` OpenAI's streams carry no comments.
 fn silence(call: &Call) -> Duration {
     const NEVER: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-    // Gemini's own clients break at a comment, and its dialect has nothing else to keep a stream alive.
-    let never = match call.dialect {
-        Dialect::Messages => false,
-        Dialect::Gemini => true,
-        _ => !call.snapshot.keep_alive,
-    };
+    let comments = !matches!(call.dialect, Dialect::Messages | Dialect::Gemini);
+    let never = comments && !call.snapshot.keep_alive;
     if never { NEVER } else { call.snapshot.timeouts.keep_alive }
 }
 

@@ -93,13 +93,14 @@ fn listed(model: &Model, config: &Config) -> ListedModel {
         aliases: model.aliases.clone(),
         context: model.context,
         max_output: model.max_output,
-        images: model.capabilities.images,
+        capabilities: model.capabilities,
+        retires_at: model.deprecated.map(|date| format!("{date}T00:00:00Z")),
         providers,
         created,
         created_at: model
             .checked
             .map_or_else(|| "1970-01-01T00:00:00Z".to_owned(), |date| format!("{date}T00:00:00Z")),
-        pricing: price.map_or(Value::Null, pricing),
+        pricing: price.map(pricing),
     }
 }
 
@@ -113,12 +114,19 @@ fn pricing(price: &Price) -> Value {
         let fraction = fraction.trim_end_matches('0');
         if fraction.is_empty() { whole.to_owned() } else { format!("{whole}.{fraction}") }
     };
-    json!({
-        "prompt": per_token(rates.input),
-        "completion": per_token(rates.output),
-        "input_cache_read": rates.cache_read.map(per_token),
-        "input_cache_write": rates.cache_write.map(per_token),
-    })
+    let mut pricing = json!({ "prompt": per_token(rates.input), "completion": per_token(rates.output) });
+    // OpenRouter's readers take an absent price, and no `null`.
+    let more = [
+        ("input_cache_read", rates.cache_read),
+        ("input_cache_write", rates.cache_write),
+        ("internal_reasoning", rates.reasoning),
+    ];
+    for (name, rate) in more {
+        if let Some(rate) = rate {
+            pricing[name] = per_token(rate).into();
+        }
+    }
+    pricing
 }
 
 /// What would make a model of the catalogue available.
@@ -156,7 +164,7 @@ mod tests {
             let config = Config::parse("test.yaml", &yaml, &config::Env::of([]))
                 .unwrap_or_else(|error| panic!("{error}"));
             let snapshot = Snapshot::build(&config, None).unwrap();
-            assert_eq!(snapshot.listed("m").unwrap().pricing["prompt"], shown);
+            assert_eq!(snapshot.listed("m").unwrap().pricing.as_ref().unwrap()["prompt"], shown);
         };
         check("1.32", "0.00000132");
         check("10", "0.00001");

@@ -9,6 +9,7 @@ mod form;
 mod harness;
 mod inbound;
 mod keys;
+mod models;
 mod protocols;
 mod reload;
 mod requests;
