@@ -13,7 +13,7 @@ use crate::quirks::Quirks;
 use crate::translate::ReplyContext;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 /// Reads an answer that came with a status of 2xx.
 ///

@@ -15,7 +15,8 @@
 
 use serde_json::{Map, Value, json};
 
-/// A `Schema` message as a JSON schema. A JSON schema in its place stays as it is.
+/// A `Schema` message as a JSON schema. A JSON schema in its place means the same afterwards; Google's SDK
+/// for Python spells its keywords with underscores.
 pub(super) fn standard(schema: Value) -> Value {
     let Value::Object(fields) = schema else { return schema };
     let mut out = Map::with_capacity(fields.len());
@@ -35,16 +36,19 @@ pub(super) fn standard(schema: Value) -> Value {
             ("example", value) => {
                 out.insert("examples".to_owned(), json!([value]));
             }
-            ("properties", Value::Object(all)) => {
+            ("properties" | "$defs", Value::Object(all)) => {
                 let all = all.into_iter().map(|(name, schema)| (name, standard(schema))).collect();
                 out.insert(key, Value::Object(all));
             }
-            ("anyOf" | "any_of", Value::Array(all)) => {
+            (name, Value::Array(all)) if list_name(name).is_some() => {
                 let all: Vec<Value> = all.into_iter().map(standard).collect();
-                out.insert("anyOf".to_owned(), Value::Array(all));
+                out.insert(list_name(name).unwrap_or(name).to_owned(), Value::Array(all));
             }
             ("items", value) => {
                 out.insert(key, standard(value));
+            }
+            ("additionalProperties" | "additional_properties", value) => {
+                out.insert("additionalProperties".to_owned(), standard(value));
             }
             (bound, value) => {
                 let name = bound_name(bound).unwrap_or(bound).to_owned();
@@ -56,6 +60,17 @@ pub(super) fn standard(schema: Value) -> Value {
         allow_null(&mut out);
     }
     Value::Object(out)
+}
+
+/// The keyword for a list of schemas.
+fn list_name(key: &str) -> Option<&'static str> {
+    Some(match key {
+        "anyOf" | "any_of" => "anyOf",
+        "oneOf" | "one_of" => "oneOf",
+        "allOf" | "all_of" => "allOf",
+        "prefixItems" | "prefix_items" => "prefixItems",
+        _ => return None,
+    })
 }
 
 /// The keyword for a bound, which Google may spell with underscores and give as a string.

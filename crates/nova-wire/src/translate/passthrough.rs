@@ -357,8 +357,10 @@ impl Relay {
             }
             failure = seen.error;
             let begun = meter.content_started || seen.content;
-            // A comment or a blank line before the content would commit us for nothing.
-            let skip = seen.bad || (seen.usage_only && self.withhold_usage) || (blank && !begun);
+            // A comment or a blank line before the content is of no use to anybody. A line feed alone is the
+            // end of a CRLF that came in two pieces, and belongs to what stands before it.
+            let idle = blank && !begun && event.raw != b"\n";
+            let skip = seen.bad || (seen.usage_only && self.withhold_usage) || idle;
             if !skip && failure.is_none() {
                 if run.end != span.start {
                     let piece = self.decoder.block().slice(run);

@@ -144,9 +144,12 @@ fn level(wish: &Thinking, quirks: &Quirks, dropped: &mut Vec<String>) -> Value {
     json!({ "includeThoughts": true, "thinkingLevel": level })
 }
 
-/// `thinkingBudget`, within the answer's bound, of which it is a part.
+/// `thinkingBudget`.
 fn budget(request: &Request, wish: &Thinking, quirks: &Quirks, dropped: &mut Vec<String>) -> Option<Value> {
-    let tokens = match wish {
+    // The budget is a part of the answer's bound. An effort leaves half of it to the answer, and a client
+    // that names a budget knows what it does.
+    let bound = request.max_tokens.unwrap_or(u64::MAX);
+    let (tokens, room) = match wish {
         // A model whose efforts are listed without "none" cannot be told to stop thinking.
         Thinking::Off
             if quirks.efforts.as_ref().is_some_and(|all| !all.iter().any(|word| word == "none")) =>
@@ -155,17 +158,16 @@ fn budget(request: &Request, wish: &Thinking, quirks: &Quirks, dropped: &mut Vec
             return None;
         }
         Thinking::Off => return Some(json!({ "thinkingBudget": 0 })),
-        Thinking::Budget(tokens) => *tokens,
+        Thinking::Budget(tokens) => (*tokens, bound.saturating_sub(1)),
         Thinking::Adaptive { effort: Some(effort) } => match nearest(effort, quirks) {
-            "minimal" | "low" => 1024,
-            "medium" => 8192,
-            _ => BUDGETS.1,
+            "minimal" | "low" => (1024, bound / 2),
+            "medium" => (8192, bound / 2),
+            _ => (BUDGETS.1, bound / 2),
         },
         Thinking::Unsaid | Thinking::Adaptive { effort: None } => {
             return Some(json!({ "includeThoughts": true, "thinkingBudget": -1 }));
         }
     };
-    let room = request.max_tokens.unwrap_or(u64::MAX).saturating_sub(1);
     if room < BUDGETS.0 {
         // Nothing would be left for the answer.
         drop_named(dropped, "thinking");

@@ -148,8 +148,9 @@ impl Reader<'_> {
         signature: Option<String>,
         at: (usize, usize),
     ) -> Result<ToolCall, BadRequest> {
-        let id = call.string("id")?.filter(|id| !id.is_empty());
+        let id = call.string("id")?;
         let name = call.need_string("name")?;
+        let id = own_id(id, &name);
         let arguments = call.object("args")?.map(|args| args.fields).unwrap_or_default();
         call.keep("contents.parts.functionCall", self.extra);
         Ok(ToolCall {
@@ -161,8 +162,9 @@ impl Reader<'_> {
     }
 
     fn result(&mut self, mut result: Object, at: (usize, usize)) -> Result<Part, BadRequest> {
-        let id = result.string("id")?.filter(|id| !id.is_empty());
+        let id = result.string("id")?;
         let name = result.need_string("name")?;
+        let id = own_id(id, &name);
         let response = result.object("response")?.map(|response| response.fields).unwrap_or_default();
         let (text, is_error) = said(response);
         let mut parts = Vec::new();
@@ -181,6 +183,14 @@ impl Reader<'_> {
         let id = self.calls.answer(id, &name, at);
         Ok(Part::ToolResult { id, parts, is_error, cache: None })
     }
+}
+
+/// The id as it was given out: Gemini CLI puts the function's name before it (`read_file__call_1`), by
+/// which nobody would know it again.
+fn own_id(id: Option<String>, name: &str) -> Option<String> {
+    let id = id.filter(|id| !id.is_empty())?;
+    let own = id.strip_prefix(name).and_then(|rest| rest.strip_prefix("__")).filter(|own| !own.is_empty());
+    Some(own.map_or(id.clone(), str::to_owned))
 }
 
 /// The words of a result, and whether they report a failure: `output` and `error` are Google's names for

@@ -61,10 +61,11 @@ fn read_tools(
 fn read_function(mut function: Object, extra: &mut Map<String, Value>) -> Result<Tool, BadRequest> {
     let name = function.need_string("name")?;
     let description = function.string("description")?.filter(|text| !text.is_empty());
-    let own = function.object("parameters")?.map(|schema| schema::standard(Value::Object(schema.fields)));
-    let plain = function.object("parametersJsonSchema")?.map(|schema| Value::Object(schema.fields));
+    let own = function.object("parameters")?;
+    let plain = function.object("parametersJsonSchema")?;
     function.keep("tools.functionDeclarations", extra);
-    Ok(Tool { name, description, parameters: plain.or(own), ..Tool::default() })
+    let parameters = plain.or(own).map(|schema| schema::standard(Value::Object(schema.fields)));
+    Ok(Tool { name, description, parameters, ..Tool::default() })
 }
 
 fn read_choice(
@@ -141,9 +142,9 @@ fn read_format(
     request: &mut Request,
     extra: &mut Map<String, Value>,
 ) -> Result<(), BadRequest> {
-    let own = config.object("responseSchema")?.map(|schema| schema::standard(Value::Object(schema.fields)));
+    let own = config.object("responseSchema")?.map(|schema| Value::Object(schema.fields));
     let plain = config.take("responseJsonSchema").map(|(_, schema)| schema);
-    let schema = plain.or(own);
+    let schema = plain.or(own).map(schema::standard);
     let kind = config.string("responseMimeType")?.unwrap_or_default();
     request.format = match (kind.as_str(), schema) {
         ("text/plain", _) | ("", None) => Format::Text,

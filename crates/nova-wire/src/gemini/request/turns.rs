@@ -283,6 +283,8 @@ impl Writer<'_> {
                 let what = "the file lies in another provider's store, where this model cannot read it";
                 return Err(unsupported(place.to_owned(), what));
             }
+            // Google knows what lies in its own store, and is better told nothing than a guess.
+            Source::File(uri) if media_type_of(uri).is_none() => ("fileData", json!({ "fileUri": uri })),
             Source::Url(uri) | Source::File(uri) => {
                 let media_type = media_type_of(uri).unwrap_or(default);
                 ("fileData", json!({ "mimeType": media_type, "fileUri": uri }))
@@ -316,7 +318,8 @@ fn structured(text: &str) -> Option<Value> {
     let fields = value.as_object()?;
     let special = fields.is_empty()
         || (fields.len() == 1 && ["output", "error", "result"].iter().any(|name| fields.contains_key(*name)));
-    (!special && value.to_string() == text).then_some(value)
+    let again = value.to_string();
+    (!special && again == text).then_some(value)
 }
 
 /// The chat dialect's sound.
