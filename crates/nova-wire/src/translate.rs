@@ -28,6 +28,7 @@ use crate::hub::request::Format;
 use crate::hub::structured::{Check, Verdict};
 use crate::peek::Peek;
 use crate::quirks::{JsonSchemaSupport, Quirks, ReplayThinking};
+use crate::responses;
 use crate::usage::Usage;
 
 #[cfg(test)]
@@ -172,6 +173,10 @@ pub fn request_after(
     }
     let formless =
         peek.has_schema && target.quirks.json_schema.is_some_and(|it| it != JsonSchemaSupport::Native);
+    if client == Dialect::Responses && !formless && !past.provider.is_empty() && past::is_tagged(body) {
+        let body = responses::request::own(body, past.provider, replays(target.quirks))?;
+        return passthrough::request(client, &body, &Peek::read(client, &body)?, target);
+    }
     if formless || needs_past(client, body, peek, (target, past)) {
         // Only the request is rewritten; the answer is in the client's own dialect.
         let rewritten = hubway::request(client, body, peek, (target, past))?;
@@ -186,9 +191,12 @@ fn needs_past(client: Dialect, body: &[u8], peek: &Peek, (target, past): (&Targe
     if past.provider.is_empty() {
         return false;
     }
-    let replays =
-        matches!(target.quirks.replay_thinking, Some(ReplayThinking::Required | ReplayThinking::Accepted));
-    (client == Dialect::Chat && peek.has_bare_calls && replays) || past::is_tagged(body)
+    (client == Dialect::Chat && peek.has_bare_calls && replays(target.quirks)) || past::is_tagged(body)
+}
+
+/// Whether the target takes thoughts back that nobody signed.
+const fn replays(quirks: &Quirks) -> bool {
+    matches!(quirks.replay_thinking, Some(ReplayThinking::Required | ReplayThinking::Accepted))
 }
 
 /// The form that a client asks its answer to have; [`Format::Text`] where the body cannot be read.

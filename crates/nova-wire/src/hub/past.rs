@@ -102,7 +102,7 @@ pub fn tag(provider: &str, signature: &str) -> String {
 ///
 /// An untagged one came past the hub, from an upstream of the client's own dialect, and can only go back
 /// to such a one (`native`).
-fn untag(signature: &str, provider: &str, native: bool) -> Option<String> {
+pub(crate) fn untag(signature: &str, provider: &str, native: bool) -> Option<String> {
     let own = match signature.strip_prefix(MARK) {
         None => native.then_some(signature),
         Some(rest) => rest

@@ -13,6 +13,7 @@ use crate::gemini;
 use crate::hub::names::{Takes, ToolNames};
 use crate::hub::past::{self, Keeper, Past};
 use crate::hub::reply::{Finish, ReplyPart};
+use crate::hub::request::Role;
 use crate::hub::structured::{self, Check, Verdict};
 use crate::hub::{self, delta::Delta};
 use crate::messages;
@@ -28,17 +29,22 @@ pub(super) fn request(
     peek: &Peek,
     (target, past): (&Target<'_>, &Past<'_>),
 ) -> Result<Outbound, BadRequest> {
-    let mut request = read(client, body)?;
+    let own = client == target.dialect;
+    let mut request = match client {
+        Dialect::Responses if own => responses::request::read_own(body)?,
+        client => read(client, body)?,
+    };
     // Gemini says it by its path.
     request.stream = peek.stream;
     let mut dropped = Vec::new();
-    if client != target.dialect {
+    if !own {
         // What only the client's dialect knows has no meaning in another.
         dropped.extend(std::mem::take(&mut request.extra).into_iter().filter_map(named));
     }
     let echo = if client == Dialect::Responses { responses::request::echo(body) } else { Map::new() };
-    let own = client == target.dialect;
     past::restore(&mut request, past, own);
+    // A turn of which nothing is left was only another provider's sealed thought.
+    request.turns.retain(|turn| turn.role != Role::Assistant || !turn.parts.is_empty());
     let longest = match target.dialect {
         dialect if dialect == client => usize::MAX,
         Dialect::Messages => messages::ids::LONGEST_NAME,
@@ -48,14 +54,25 @@ pub(super) fn request(
     let wraps_answer = structured::force(&mut request, target.quirks);
     let mut names = ToolNames::bridge(&mut request, takes);
     names.wraps_answer = wraps_answer;
-    let body = match target.dialect {
-        Dialect::Chat => chat::request::write(&request, target, &mut dropped)?,
-        Dialect::Messages => messages::request::write(&request, target, &mut dropped)?,
-        Dialect::Responses => responses::request::write(&request, target, &mut dropped)?,
-        Dialect::Gemini => gemini::request::write(&request, target, &mut dropped)?,
-        Dialect::Converse => return Err(untranslated(client, target.dialect)),
+    let written = match target.dialect {
+        Dialect::Chat => chat::request::write(&request, target, &mut dropped),
+        Dialect::Messages => messages::request::write(&request, target, &mut dropped),
+        Dialect::Responses => responses::request::write(&request, target, &mut dropped),
+        Dialect::Gemini => gemini::request::write(&request, target, &mut dropped),
+        Dialect::Converse => Err(untranslated(client, target.dialect)),
     };
+    let body = written.map_err(|error| in_words_of(client, error))?;
     Ok(Outbound { body, dropped, hub: true, names, echo })
+}
+
+/// A fault that a writer found, in the client's words. Writers count the hub's turns, and items of a
+/// Responses body are no turns, so only the field is named there.
+fn in_words_of(client: Dialect, mut error: BadRequest) -> BadRequest {
+    if client == Dialect::Responses && error.path.starts_with("messages") {
+        error.message = error.message.replacen(&format!("`{}`", error.path), "`input`", 1);
+        error.path = "input".to_owned();
+    }
+    error
 }
 
 /// A client's request in the hub.
@@ -103,7 +120,7 @@ pub(super) fn reply(ctx: &ReplyContext, body: &[u8]) -> Result<(Reply, Verdict),
         Dialect::Gemini => (gemini::reply::read(body, &ctx.quirks)?, None),
         Dialect::Converse => return Err(chat::garbage("answers of this dialect cannot be translated")),
     };
-    let mut keeper = Keeper::new(&ctx.provider, ctx.client == Dialect::Messages);
+    let mut keeper = Keeper::new(&ctx.provider, replays_signatures(ctx.client));
     keeper.parts(&mut reply.parts);
     for part in &mut reply.parts {
         if let ReplyPart::ToolCall(call) = part {
@@ -128,6 +145,11 @@ pub(super) fn reply(ctx: &ReplyContext, body: &[u8]) -> Result<(Reply, Verdict),
     let mismatch = if let Verdict::Bad(why) = &verdict { Some(why.clone()) } else { None };
     let meter = Meter { upstream_cost_usd: cost, thought, ..meter(reply) };
     Ok((Reply { body, meter, mismatch }, verdict))
+}
+
+/// Whether clients of this dialect send a thought back with whatever signature it had.
+const fn replays_signatures(client: Dialect) -> bool {
+    matches!(client, Dialect::Messages | Dialect::Responses)
 }
 
 /// What is counted of a whole answer.
@@ -270,7 +292,7 @@ impl Relay {
             deltas: Vec::new(),
             ready: Vec::new(),
             names: ctx.names.clone(),
-            keeper: Keeper::new(&ctx.provider, ctx.client == Dialect::Messages),
+            keeper: Keeper::new(&ctx.provider, replays_signatures(ctx.client)),
             form: Form::new(ctx),
             no_finish: ctx.quirks.no_finish_reason == Some(true),
             over: false,

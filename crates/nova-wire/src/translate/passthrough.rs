@@ -113,7 +113,7 @@ impl<'a> Plan<'a> {
     fn bound_tokens(&mut self, client: Dialect, target: &Target<'_>) {
         let names = ["max_completion_tokens", "max_tokens"];
         let most = target.max_output.unwrap_or(u64::MAX);
-        for name in names {
+        for name in names.into_iter().chain(["max_output_tokens"]) {
             if self.value(name).and_then(|value| value.as_u64()).is_some_and(|asked| asked > most) {
                 self.edits.push(Edit::Set(name, most.to_string().into_bytes()));
             }
@@ -300,6 +300,8 @@ pub(super) struct Relay {
     held: Vec<Bytes>,
     held_bytes: usize,
     withhold_usage: bool,
+    /// Whether the last event was passed on.
+    kept: bool,
     no_finish: bool,
     ended: bool,
 }
@@ -322,6 +324,7 @@ impl Relay {
             held: Vec::new(),
             held_bytes: 0,
             withhold_usage: ctx.client == Dialect::Chat && !ctx.include_usage,
+            kept: false,
             no_finish: ctx.quirks.no_finish_reason == Some(true),
             ended: false,
         }
@@ -357,10 +360,13 @@ impl Relay {
             }
             failure = seen.error;
             let begun = meter.content_started || seen.content;
-            // A comment or a blank line before the content is of no use to anybody. A line feed alone is the
-            // end of a CRLF that came in two pieces, and belongs to what stands before it.
-            let idle = blank && !begun && event.raw != b"\n";
-            let skip = seen.bad || (seen.usage_only && self.withhold_usage) || idle;
+            // A comment or a blank line before the content is of no use to anybody. A line feed alone may be the
+            // end of a CRLF that came in two pieces, so it goes where that went which stands before it.
+            let skip = match event.raw {
+                b"\n" => !self.kept,
+                _ => seen.bad || (seen.usage_only && self.withhold_usage) || (blank && !begun),
+            };
+            self.kept = !skip;
             if !skip && failure.is_none() {
                 if run.end != span.start {
                     let piece = self.decoder.block().slice(run);

@@ -65,6 +65,11 @@ pub(super) struct Writer<'a> {
 const OWN_BLOCKS: &[&str] =
     &["server_tool_use", "mcp_tool_use", "container_upload", "tool_reference", "document", "image"];
 
+/// Whether a block that the hub does not know is one of this dialect.
+pub(super) fn is_own(kind: &str) -> bool {
+    OWN_BLOCKS.contains(&kind) || kind.ends_with("_tool_result")
+}
+
 impl Writer<'_> {
     /// The block of a user's or an assistant's part. `None` where nothing is left of it.
     pub(super) fn block(&mut self, place: &str, part: &Part) -> Result<Option<Value>, BadRequest> {
@@ -94,7 +99,7 @@ impl Writer<'_> {
             // The turns' writer places calls and results; one that it left over stands in no order.
             Part::ToolCall(_) | Part::ToolResult { .. } => return Ok(None),
             Part::Foreign { kind, value } => {
-                if OWN_BLOCKS.contains(&kind.as_str()) || kind.ends_with("_tool_result") {
+                if is_own(kind) {
                     return Ok(Some(value.clone()));
                 }
                 return Err(unsupported(

@@ -23,3 +23,4 @@ mod write;
 pub(super) use content::arguments;
 pub use read::read;
 pub use write::write;
+pub(crate) use write::{body, drop_named};

@@ -9,7 +9,8 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
-use super::content::{Marks, Writer, call};
+use super::content::{Marks, Writer, call, is_own};
+use super::write::drop_named;
 use crate::error::BadRequest;
 use crate::hub::request::{Part, Request, Role, Turn};
 use crate::messages::fields::unsupported;
@@ -146,6 +147,8 @@ fn assistant(
                     "the model's own turns cannot hold images or documents",
                 ));
             }
+            // What another provider's own tools did is no loss to the conversation.
+            Part::Foreign { kind, .. } if !is_own(kind) => drop_named(writer.dropped, kind),
             other => blocks.extend(writer.block(place, other)?),
         }
     }

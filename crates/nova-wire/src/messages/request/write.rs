@@ -29,6 +29,19 @@ pub fn write(
     target: &Target<'_>,
     dropped: &mut Vec<String>,
 ) -> Result<Vec<u8>, BadRequest> {
+    let mut body = body(request, target, dropped)?;
+    for name in target.quirks.omit.iter().flatten() {
+        body.remove(name);
+    }
+    serde_json::to_vec(&body).map_err(|_| unsupported(String::new(), "the request cannot be written as JSON"))
+}
+
+/// The body as JSON, from which Bedrock's Converse makes its own.
+pub(crate) fn body(
+    request: &Request,
+    target: &Target<'_>,
+    dropped: &mut Vec<String>,
+) -> Result<Map<String, Value>, BadRequest> {
     let quirks = target.quirks;
     let mut marks = Marks::new(request, quirks);
     let mut body = Map::new();
@@ -49,11 +62,11 @@ pub fn write(
     }
     write_extra(&request.extra, &mut body, dropped);
     apply(quirks, &mut body, dropped);
-    serde_json::to_vec(&body).map_err(|_| unsupported(String::new(), "the request cannot be written as JSON"))
+    Ok(body)
 }
 
 /// Names something that is dropped, once.
-pub(super) fn drop_named(dropped: &mut Vec<String>, name: &str) {
+pub(crate) fn drop_named(dropped: &mut Vec<String>, name: &str) {
     if !dropped.iter().any(|other| other == name) {
         dropped.push(name.to_owned());
     }

@@ -17,7 +17,7 @@ use crate::responses::CALL_SIGNATURE;
 use crate::responses::hosted::Hosted;
 
 /// Reads `input`, and the tools that a search of the client has found.
-pub(super) fn read(body: &mut Object, request: &mut Request) -> Result<(), BadRequest> {
+pub(super) fn read(body: &mut Object, request: &mut Request, bridge: bool) -> Result<(), BadRequest> {
     let items = match body.take("input") {
         None => return Err(body.missing("input")),
         Some(Value::String(text)) => {
@@ -27,7 +27,7 @@ pub(super) fn read(body: &mut Object, request: &mut Request) -> Result<(), BadRe
         Some(Value::Array(items)) => items,
         Some(other) => return Err(wrong_type("input".to_owned(), "a string or an array of items", &other)),
     };
-    let mut reader = Reader::default();
+    let mut reader = Reader { bridge, ..Reader::default() };
     for (at, item) in items.into_iter().enumerate() {
         reader.item(Object::new(format!("input[{at}]"), item)?)?;
     }
@@ -44,6 +44,8 @@ pub(super) fn read(body: &mut Object, request: &mut Request) -> Result<(), BadRe
 
 #[derive(Default)]
 struct Reader {
+    /// Whether calls of OpenAI's own tools become calls of functions.
+    bridge: bool,
     turns: Vec<Turn>,
     /// The ids of calls so far.
     calls: HashSet<String>,
@@ -86,8 +88,8 @@ impl Reader {
                 Err(unsupported(item.path, &what))
             }
             other => match (Hosted::of_call(other), Hosted::of_output(other)) {
-                (Some(hosted), _) if runs_here(hosted, &item) => self.hosted_call(hosted, item),
-                (_, Some(hosted)) if runs_here(hosted, &item) => self.hosted_output(hosted, item),
+                (Some(hosted), _) if self.bridges(hosted, &item) => self.hosted_call(hosted, item),
+                (_, Some(hosted)) if self.bridges(hosted, &item) => self.hosted_output(hosted, item),
                 _ => {
                     item.fields.insert("type".to_owned(), Value::String(kind.clone()));
                     self.assistant(Part::Foreign { kind, value: Value::Object(item.fields) });
@@ -95,6 +97,12 @@ impl Reader {
                 }
             },
         }
+    }
+
+    /// Whether the client, and not OpenAI, runs the tool of this item, and the target knows no such item.
+    fn bridges(&self, hosted: Hosted, item: &Object) -> bool {
+        let execution = item.fields.get("execution").and_then(Value::as_str);
+        self.bridge && (hosted != Hosted::ToolSearch || execution == Some("client"))
     }
 
     fn message(&mut self, mut item: Object) -> Result<(), BadRequest> {
@@ -177,7 +185,8 @@ impl Reader {
         let tools = item.list("tools")?.unwrap_or_default();
         let text = Value::Array(tools.clone()).to_string();
         for (at, tool) in tools.into_iter().enumerate() {
-            tools::read_tool(Object::new(format!("{}.tools[{at}]", item.path), tool)?, &mut self.found)?;
+            let tool = Object::new(format!("{}.tools[{at}]", item.path), tool)?;
+            tools::read_tool(tool, &mut self.found, true)?;
         }
         Ok(text)
     }
@@ -212,12 +221,6 @@ impl Reader {
             _ => self.turns.push(Turn { role: Role::Assistant, parts: vec![part] }),
         }
     }
-}
-
-/// Whether the client, and not OpenAI, runs the tool of this item.
-fn runs_here(hosted: Hosted, item: &Object) -> bool {
-    let execution = item.fields.get("execution").and_then(Value::as_str);
-    hosted != Hosted::ToolSearch || execution == Some("client")
 }
 
 fn call_id(item: &mut Object) -> Result<String, BadRequest> {

@@ -14,6 +14,19 @@ use crate::hub::request::{Format, Part, Request, Role, Thinking, Turn};
 /// Malformed JSON, a known field of the wrong type or with an impossible value, a reference, a result that
 /// answers no call; the error names its place.
 pub fn read(body: &[u8]) -> Result<Request, BadRequest> {
+    read_as(body, true)
+}
+
+/// Reads a body that goes to an upstream of this dialect: tools that OpenAI defines stay what they are.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_own(body: &[u8]) -> Result<Request, BadRequest> {
+    read_as(body, false)
+}
+
+/// Reads a body; `bridge` makes functions of the tools that OpenAI defines and the client runs.
+fn read_as(body: &[u8], bridge: bool) -> Result<Request, BadRequest> {
     let value: Value = serde_json::from_slice(body).map_err(|error| BadRequest {
         path: String::new(),
         message: format!("the body is not valid JSON: {error}"),
@@ -39,18 +52,25 @@ pub fn read(body: &[u8]) -> Result<Request, BadRequest> {
     if let Some(text) = body.string("instructions")? {
         request.turns.push(Turn { role: Role::System, parts: vec![Part::Text { text, cache: None }] });
     }
-    tools::read(&mut body, &mut request)?;
-    items::read(&mut body, &mut request)?;
+    tools::read(&mut body, &mut request, bridge)?;
+    items::read(&mut body, &mut request, bridge)?;
     tools::read_choice(&mut body, &mut request)?;
     read_reasoning(&mut body, &mut request, &mut extra)?;
     read_text(&mut body, &mut request, &mut extra)?;
     read_include(&mut body, &mut extra)?;
-    if body.fields.get("truncation").and_then(Value::as_str) == Some("disabled") {
-        body.take("truncation");
-    }
-    extra.extend(body.fields.into_iter().filter(|(_, value)| !value.is_null()));
+    extra.extend(body.fields.into_iter().filter(|field| !is_idle(field)));
     request.extra = extra;
     Ok(request)
+}
+
+/// Whether a field asks for what happens without it as well.
+fn is_idle((name, value): &(String, Value)) -> bool {
+    match name.as_str() {
+        "truncation" => value == "disabled",
+        "service_tier" => value == "auto" || value == "default",
+        "top_logprobs" => value.as_u64() == Some(0),
+        _ => value.is_null(),
+    }
 }
 
 /// Refuses what would change the answer's meaning if it were left out.

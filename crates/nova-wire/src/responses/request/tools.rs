@@ -7,27 +7,27 @@ use crate::fields::{Object, wrong_type, wrong_value};
 use crate::hub::request::{Request, Tool, ToolChoice};
 use crate::responses::hosted::Hosted;
 
-/// Reads `tools`.
-pub(super) fn read(body: &mut Object, request: &mut Request) -> Result<(), BadRequest> {
+/// Reads `tools`; `bridge` makes functions of those that OpenAI defines and the client runs.
+pub(super) fn read(body: &mut Object, request: &mut Request, bridge: bool) -> Result<(), BadRequest> {
     for (at, tool) in body.list("tools")?.unwrap_or_default().into_iter().enumerate() {
-        read_tool(Object::new(format!("tools[{at}]"), tool)?, &mut request.tools)?;
+        read_tool(Object::new(format!("tools[{at}]"), tool)?, &mut request.tools, bridge)?;
     }
     Ok(())
 }
 
 /// Reads one entry, which may stand for several tools.
-pub(super) fn read_tool(mut tool: Object, out: &mut Vec<Tool>) -> Result<(), BadRequest> {
+pub(super) fn read_tool(mut tool: Object, out: &mut Vec<Tool>, bridge: bool) -> Result<(), BadRequest> {
     match tool.fields.get("type").and_then(Value::as_str) {
         Some("function") | None => {
             tool.take("type");
             out.push(function(tool)?);
         }
         Some("custom") => out.push(custom(tool)?),
-        Some("namespace") => namespace(tool, out)?,
+        Some("namespace") => namespace(tool, out, bridge)?,
         Some(kind) => {
             let kind = kind.to_owned();
             let value = Value::Object(tool.fields);
-            out.push(match Hosted::of_tool(&value) {
+            out.push(match Hosted::of_tool(&value).filter(|_| bridge) {
                 Some(hosted) => hosted.function(&value),
                 None => Tool { name: kind, foreign: Some(value), ..Tool::default() },
             });
@@ -62,7 +62,7 @@ fn custom(mut tool: Object) -> Result<Tool, BadRequest> {
 
 /// A group of tools. Its description, for which no other dialect has a place, goes before that of the
 /// first tool.
-fn namespace(mut group: Object, out: &mut Vec<Tool>) -> Result<(), BadRequest> {
+fn namespace(mut group: Object, out: &mut Vec<Tool>, bridge: bool) -> Result<(), BadRequest> {
     let space = name(&mut group)?;
     let mut about = group.string("description")?.filter(|text| !text.is_empty());
     for (at, tool) in group.list("tools")?.unwrap_or_default().into_iter().enumerate() {
@@ -71,7 +71,7 @@ fn namespace(mut group: Object, out: &mut Vec<Tool>) -> Result<(), BadRequest> {
             return Err(wrong_value(tool.place("type"), "`function` or `custom`", "namespace"));
         }
         let before = out.len();
-        read_tool(tool, out)?;
+        read_tool(tool, out, bridge)?;
         for tool in &mut out[before..] {
             tool.namespace = Some(space.clone());
             if let Some(about) = about.take() {
