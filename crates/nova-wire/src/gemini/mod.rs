@@ -27,8 +27,6 @@ use crate::hub::reply::Finish;
 
 mod counts;
 mod fields;
-#[cfg(test)]
-mod golden;
 pub mod reply;
 pub mod request;
 mod schema;

@@ -1,4 +1,4 @@
-//! Golden cases: `fixtures/chat/<case>/` and `fixtures/responses/<case>/`.
+//! Golden cases: `fixtures/chat/<case>/`, `fixtures/responses/<case>/` and `fixtures/gemini/<case>/`.
 //!
 //! A case holds any of `request.json` (of a client), `reply.json` and `stream.sse` (of a provider), all
 //! in the dialect `from` of its `case.json` (that of the folder unless it says otherwise). Beside them
@@ -102,7 +102,7 @@ fn parsed(text: &str) -> Vec<Result<Value, &str>> {
 
 #[test]
 fn translations_are_as_the_cases_say() {
-    for (dialect, least) in [(Dialect::Chat, 15), (Dialect::Responses, 15)] {
+    for (dialect, least) in [(Dialect::Chat, 15), (Dialect::Responses, 15), (Dialect::Gemini, 15)] {
         let folder = repository().join("fixtures").join(dialect.as_str());
         let mut count = 0;
         for entry in std::fs::read_dir(folder).expect("fixtures") {

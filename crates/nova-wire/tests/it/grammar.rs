@@ -17,6 +17,9 @@ pub(crate) struct Said {
 
 /// Checks a whole stream and tells what it says.
 pub(crate) fn said(client: Dialect, stream: &str, name: &str) -> Said {
+    if client == Dialect::Gemini {
+        return gemini(stream, name);
+    }
     let events: Vec<(&str, &str)> = stream
         .split_terminator("\n\n")
         .filter(|event| !event.starts_with(':'))
@@ -131,7 +134,11 @@ fn responses(events: &[(&str, &str)], name: &str) -> Said {
         assert!(said.stop.is_empty(), "{name}: nothing follows the end");
         assert_eq!(*kind == "response.created", at == 0, "{name}: the beginning is first, and once");
         if kind.ends_with(".delta") {
-            assert_eq!(event["item_id"].as_str().map(str::to_owned), open, "{name}: pieces are of the open item");
+            assert_eq!(
+                event["item_id"].as_str().map(str::to_owned),
+                open,
+                "{name}: pieces are of the open item"
+            );
             assert_eq!(event["output_index"], items.len(), "{name}");
         }
         match *kind {
@@ -139,7 +146,9 @@ fn responses(events: &[(&str, &str)], name: &str) -> Said {
                 assert_eq!((&open, &event["output_index"]), (&None, &Value::from(items.len())), "{name}");
                 open = event["item"]["id"].as_str().map(str::to_owned);
             }
-            "response.output_text.delta" | "response.refusal.delta" => said.text.push_str(text(&event["delta"])),
+            "response.output_text.delta" | "response.refusal.delta" => {
+                said.text.push_str(text(&event["delta"]))
+            }
             "response.reasoning_summary_text.delta" => said.thinking.push_str(text(&event["delta"])),
             "response.output_item.done" => {
                 let item = event["item"].clone();
@@ -161,6 +170,34 @@ fn responses(events: &[(&str, &str)], name: &str) -> Said {
             }
             _ => {}
         }
+    }
+    assert!(!said.stop.is_empty(), "{name}: the end is said");
+    said
+}
+
+/// Read as Google's SDK for JavaScript reads it, which knows one form of a frame and no comments.
+fn gemini(stream: &str, name: &str) -> Said {
+    let mut said = Said::default();
+    let mut rest = stream;
+    while !rest.trim().is_empty() {
+        let data = rest.trim_start().strip_prefix("data: ").expect("a frame");
+        let end = data.find(['\n', '\r', '\u{2028}', '\u{2029}']).expect("the line ends");
+        rest = data[end..].strip_prefix("\r\n\r\n").expect("a blank line follows");
+        let chunk = json(&data[..end]);
+        assert!(said.stop.is_empty(), "{name}: nothing follows the end");
+        let candidate = &chunk["candidates"][0];
+        for part in candidate["content"]["parts"].as_array().expect("parts") {
+            let place = if part["thought"] == true { &mut said.thinking } else { &mut said.text };
+            place.push_str(text(&part["text"]));
+            if let Some(call) = part.get("functionCall") {
+                assert!(call["args"].is_object() && !text(&call["id"]).is_empty(), "{name}: calls are whole");
+                said.calls.push((text(&call["name"]).to_owned(), call["args"].to_string()));
+            }
+        }
+        said.stop = text(&candidate["finishReason"]).to_owned();
+        let count = |field: &str| chunk["usageMetadata"][field].as_u64().unwrap_or(0);
+        said.prompt = count("promptTokenCount");
+        said.output = count("candidatesTokenCount") + count("thoughtsTokenCount");
     }
     assert!(!said.stop.is_empty(), "{name}: the end is said");
     said

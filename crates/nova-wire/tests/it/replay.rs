@@ -29,6 +29,7 @@ fn rows(folder: &Path) -> Vec<Row> {
                 "chat" => Dialect::Chat,
                 "messages" => Dialect::Messages,
                 "responses" => Dialect::Responses,
+                "generateContent" => Dialect::Gemini,
                 _ => return None,
             };
             // One of them is no answer but a count.
@@ -37,8 +38,10 @@ fn rows(folder: &Path) -> Vec<Row> {
                 provider: cells[1].to_owned(),
                 upstream,
                 streaming: cells[3] == "y",
-                // Two answers spliced into one stream are a failure, too.
-                error: cells[4].contains("error") || cells[0].contains("spliced-message-start"),
+                // Two answers spliced into one stream are a failure, too, and so is a call of no function.
+                error: cells[4].contains("error")
+                    || cells[4].contains("UNEXPECTED_TOOL_CALL")
+                    || cells[0].contains("spliced-message-start"),
             })
         })
         .collect()
@@ -61,8 +64,9 @@ fn stream(folder: &Path, row: &Row) -> Option<Vec<u8>> {
     }
     let text = String::from_utf8(bytes).ok()?;
     let mut stream = String::new();
+    let end = if row.upstream == Dialect::Gemini { "\r\n\r\n" } else { "\n\n" };
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
-        stream.push_str(&format!("data: {line}\n\n"));
+        stream.push_str(&format!("data: {line}{end}"));
     }
     if row.upstream == Dialect::Chat && !stream.contains("[DONE]") {
         stream.push_str("data: [DONE]\n\n");
@@ -204,6 +208,10 @@ fn text_of(dialect: Dialect, answer: &Value) -> String {
         Dialect::Responses => {
             let items = answer["output"].as_array().into_iter().flatten();
             items.map(|item| texts(&item["content"], "output_text")).collect()
+        }
+        Dialect::Gemini => {
+            let parts = answer["candidates"][0]["content"]["parts"].as_array().into_iter().flatten();
+            parts.filter(|part| part["thought"] != true).filter_map(|part| part["text"].as_str()).collect()
         }
         _ => answer["choices"][0]["message"]["content"].as_str().unwrap_or_default().to_owned(),
     }

@@ -34,6 +34,38 @@ fn any_stream() -> impl Strategy<Value = (String, bool)> {
     })
 }
 
+/// Chunks of a Gemini stream, good and bad.
+fn any_chunk() -> impl Strategy<Value = String> {
+    let chunk = |parts: &str| {
+        format!(
+            "data: {{\"candidates\":[{{\"content\":{{\"parts\":[{parts}]}}}}],\
+            \"usageMetadata\":{{\"promptTokenCount\":3,\"candidatesTokenCount\":4}}}}\r\n\r\n"
+        )
+    };
+    prop_oneof![
+        Just(chunk("")),
+        "[a-zé字]{1,3}".prop_map(move |text| chunk(&format!(r#"{{"text":"{text}"}}"#))),
+        "[a-z]{1,3}".prop_map(move |text| chunk(&format!(
+            r#"{{"text":"{text}","thought":true,"thoughtSignature":"c2ln"}}"#
+        ))),
+        (0u8..3).prop_map(move |n| chunk(&format!(
+            r#"{{"functionCall":{{"name":"f","args":{{"n":{n}}}}},"thoughtSignature":"c2ln"}}"#
+        ))),
+        Just(chunk(r#"{"functionCall":{"name":"g","willContinue":true}}"#)),
+        Just(chunk(r#"{"functionCall":{"partialArgs":[{"jsonPath":"$.a","stringValue":"x"}]}}"#)),
+        Just("\r\n".to_owned()),
+        Just("data: {\"candidates\":[{\r\n\r\n".to_owned()),
+        Just("data: {\"usageMetadata\":{\"trafficType\":\"ON_DEMAND\"}}\r\n\r\n".to_owned()),
+    ]
+}
+
+fn any_gemini_stream() -> impl Strategy<Value = (String, bool)> {
+    (proptest::collection::vec(any_chunk(), 0..12), any::<bool>()).prop_map(|(chunks, ends)| {
+        let end = "data: {\"candidates\":[{\"finishReason\":\"STOP\"}]}\r\n\r\n";
+        (format!("{}{}", chunks.concat(), if ends { end } else { "" }), ends)
+    })
+}
+
 proptest! {
     #[test]
     fn any_split_gives_the_same_to_every_client(
@@ -55,9 +87,28 @@ proptest! {
     }
 
     #[test]
+    fn any_split_of_a_gemini_stream_gives_the_same_to_every_client(
+        (stream, ends) in any_gemini_stream(),
+        sizes in proptest::collection::vec(1usize..40, 1..6),
+    ) {
+        let ways = DIALECTS.map(|client| (client, true));
+        for (client, hub) in ways.into_iter().chain([(Dialect::Gemini, false)]) {
+            let mut ctx = context(client, Dialect::Gemini, &Quirks::default());
+            ctx.hub = hub;
+            let whole = relay(ctx.clone(), stream.as_bytes(), &[usize::MAX]);
+            let split = relay(ctx, stream.as_bytes(), &sizes);
+            prop_assert_eq!(&split, &whole);
+            prop_assert_eq!(whole.error.map(|error| error.class), (!ends).then_some(ErrorClass::Cut));
+            if ends && hub {
+                said(client, &whole.text, "a stream that was made up");
+            }
+        }
+    }
+
+    #[test]
     fn any_bytes_at_all_are_survived(
         stream in proptest::collection::vec(any::<u8>(), 0..200),
-        text in "(data: |event: error|\n|\\{|\\}|\"|choices|:|\\[|\\]|type|message_start|,|null|1){0,40}",
+        text in "(data: |event: error|\n|\\{|\\}|\"|choices|:|\\[|\\]|type|message_start|candidates|contents|,|null|1){0,40}",
         sizes in proptest::collection::vec(1usize..40, 1..6),
     ) {
         for stream in [&stream[..], text.as_bytes()] {

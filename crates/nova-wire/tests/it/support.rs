@@ -6,7 +6,8 @@ use bytes::Bytes;
 use nova_wire::{Dialect, Meter, Quirks, ReplyContext, StreamRelay, UpstreamError};
 
 /// The dialects that are translated.
-pub(crate) const DIALECTS: [Dialect; 3] = [Dialect::Chat, Dialect::Messages, Dialect::Responses];
+pub(crate) const DIALECTS: [Dialect; 4] =
+    [Dialect::Chat, Dialect::Messages, Dialect::Responses, Dialect::Gemini];
 
 /// The root of the repository.
 pub(crate) fn repository() -> PathBuf {
