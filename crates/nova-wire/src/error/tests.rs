@@ -266,6 +266,41 @@ fn errors_are_written_in_the_clients_dialect() {
     }
 }
 
+#[test]
+fn a_gemini_client_gets_googles_envelope_and_in_a_stream_twice() {
+    for (status, code, word) in [
+        (400, 400, "INVALID_ARGUMENT"),
+        (401, 401, "UNAUTHENTICATED"),
+        (402, 402, "FAILED_PRECONDITION"),
+        (403, 403, "PERMISSION_DENIED"),
+        (404, 404, "NOT_FOUND"),
+        (413, 413, "INVALID_ARGUMENT"),
+        (429, 429, "RESOURCE_EXHAUSTED"),
+        (500, 500, "INTERNAL"),
+        (502, 502, "UNAVAILABLE"),
+        (503, 503, "UNAVAILABLE"),
+        (504, 504, "DEADLINE_EXCEEDED"),
+        // In a stream that had begun well.
+        (200, 500, "INTERNAL"),
+    ] {
+        let view = ErrorView {
+            status,
+            openai_type: "x",
+            openai_code: None,
+            anthropic_type: "x",
+            message: "Too \"many\"",
+            param: None,
+            request_id: "req_1",
+        };
+        let expected = format!(
+            r#"{{"error":{{"code":{code},"message":"Too \"many\"","status":"{word}","details":[]}}}}"#
+        );
+        assert_eq!(String::from_utf8_lossy(&body(Dialect::Gemini, &view)), expected);
+        let twice = format!("data: {expected}\r\n\r\n{expected}\r\n");
+        assert_eq!(String::from_utf8_lossy(&event(Dialect::Gemini, &view)), twice);
+    }
+}
+
 proptest! {
     #[test]
     fn no_body_makes_it_panic_or_grow(
