@@ -21,6 +21,7 @@ from gateway import Gateway  # noqa: E402
 MODELS = {
     "chat": "deepseek-v4-pro",
     "messages": "claude-opus-4-7",
+    "responses": "gpt-5.5",
 }
 CONFIG = """
 providers:
@@ -28,6 +29,8 @@ providers:
     endpoints: [{{ dialect: chat, base_url: "{url}/deepseek" }}]
   anthropic:
     endpoints: [{{ dialect: messages, base_url: "{url}/anthropic/v1" }}]
+  openai:
+    endpoints: [{{ dialect: responses, base_url: "{url}/openai/v1" }}]
 aliases:
 """
 # Codex offers free-text tools and its tool search to models whose name begins like one that it knows.

@@ -30,11 +30,28 @@ providers:
   anthropic:
     endpoints:
       - {{ dialect: messages, base_url: {url}/anthropic/v1 }}
+  openai:
+    endpoints:
+      - {{ dialect: responses, base_url: {url}/openai/v1 }}
+  gemini:
+    endpoints:
+      - {{ dialect: gemini, base_url: {url}/gemini/v1beta }}
   faulty:
     like: openai-compatible
     base_url: {url}/faulty/v1
 models:
+  # One for each client: a deployment that failed often enough is left alone for a while.
   broken:
+    offers: [{{ provider: faulty }}]
+  broken-for-node:
+    offers: [{{ provider: faulty }}]
+  broken-for-responses:
+    offers: [{{ provider: faulty }}]
+  broken-for-responses-in-node:
+    offers: [{{ provider: faulty }}]
+  broken-for-google:
+    offers: [{{ provider: faulty }}]
+  broken-for-google-in-node:
     offers: [{{ provider: faulty }}]
   too-small:
     context: 8192
@@ -63,7 +80,7 @@ def gateway(provider, tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     config = folder / "nova.yaml"
     config.write_text(CONFIG.format(url=provider.url))
-    names = ["DEEPSEEK", "MOONSHOT", "MINIMAX", "DASHSCOPE", "ANTHROPIC", "FAULTY"]
+    names = ["DEEPSEEK", "MOONSHOT", "MINIMAX", "DASHSCOPE", "ANTHROPIC", "OPENAI", "GEMINI", "FAULTY"]
     keys = {f"{name}_API_KEY": f"sk-{name.lower()}-0123456789" for name in names}
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), **keys}
     running = Gateway(folder / "nova", ["--config", str(config)], environment)

@@ -42,6 +42,8 @@ class Provider:
 
     def answer(self, path, body):
         dialect = dialects.of_path(path)
+        if path.endswith(("/count_tokens", ":countTokens")):
+            return 200, "application/json", json.dumps(dialect.COUNTED).encode()
         asked = dialect.read(path, body)
         answer = self.script(asked)
         if isinstance(answer, Failure):
@@ -58,11 +60,16 @@ class Provider:
 
 def weather(asked):
     """Thinks, calls the first tool twice when there is one, and says who it is when it has the results or no tool."""
-    if asked.model == "broken":
+    if asked.model.startswith("broken"):
         return Failure(500, "engine fault", "server_error")
     if asked.model == "too-small":
         words = "This model's maximum context length is 8192 tokens. However, you requested 9000 tokens (8000 in the messages, 1000 in the completion). Please reduce the length of the messages or completion."
         return Failure(400, words, "invalid_request_error", "invalid_request_error")
+    if asked.body.get("previous_response_id", "resp_68c1") not in ("resp_68c1", None):
+        words = f"Previous response with id '{asked.body['previous_response_id']}' not found."
+        return Failure(400, words, "invalid_request_error", "previous_response_not_found")
+    if asked.tools == ["write_note"] and not asked.results:
+        return Answer(thinking="Let me think.", calls=[Call("call_00", "write_note", {"input": "first line\nsecond line"})])
     if asked.tools and not asked.results:
         calls = [Call(f"call_0{i}", asked.tools[0], {"city": city}) for i, city in enumerate(["Paris", "東京"])]
         return Answer(thinking="Let me think.", calls=calls)

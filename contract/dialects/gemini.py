@@ -6,6 +6,7 @@ import urllib.parse
 from .neutral import Asked, as_text, halves
 
 USAGE = {"promptTokenCount": 20, "cachedContentTokenCount": 8, "candidatesTokenCount": 5, "thoughtsTokenCount": 4, "totalTokenCount": 29}
+COUNTED = {"totalTokens": 20}
 SIGNATURE = "c2lnbmVk"
 
 
@@ -17,7 +18,7 @@ def read(path, body):
         model=urllib.parse.unquote(model),
         body=body,
         stream=method.startswith("stream"),
-        thinking=bool(thinking.get("includeThoughts")),
+        thinking=bool(thinking.get("includeThoughts") or thinking.get("include_thoughts")),  # proto JSON has both
         tools=[function["name"] for tool in body.get("tools") or [] for function in tool.get("functionDeclarations") or []],
         results=[as_text(part["functionResponse"]["response"]) for part in parts if "functionResponse" in part],
     )

@@ -5,6 +5,7 @@ import json
 from .neutral import Asked, as_text, halves, sse
 
 USAGE = {"input_tokens": 12, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 8, "output_tokens": 9, "service_tier": "standard"}
+COUNTED = {"input_tokens": 20}
 SIGNATURE = "EqQBCgIYAhIM"
 
 

@@ -65,7 +65,7 @@ test("errors are the SDK's classes and keep their codes", async () => {
   const ask = (model, options) => client.chat.completions.create({ model, messages: HELLO }, options);
   await assert.rejects(ask("deepsek-v4-pro"), (error) => error instanceof OpenAI.NotFoundError && error.code === "model_not_found");
   await assert.rejects(ask("too-small"), (error) => error instanceof OpenAI.BadRequestError && error.code === "context_length_exceeded");
-  await assert.rejects(ask("broken"), (error) => error.status === 502 && error.message.includes("engine fault"));
+  await assert.rejects(ask("broken-for-node"), (error) => error.status === 502 && error.message.includes("engine fault"));
   const stranger = new OpenAI({ baseURL: `${GATEWAY_URL}/v1`, apiKey: "nsk_unknown", maxRetries: 0 });
   await assert.rejects(stranger.models.list(), OpenAI.AuthenticationError);
 });
