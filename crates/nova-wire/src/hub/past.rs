@@ -87,10 +87,11 @@ impl Past<'_> {
     }
 }
 
-/// Whether a tag stands anywhere in a body.
+/// Whether a tag stands anywhere in a body. Clients of Gemini carry it in base64.
 pub(crate) fn is_tagged(body: &[u8]) -> bool {
     static TAG: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"ns1."));
-    TAG.find(body).is_some()
+    static ARMOURED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"bnMxL"));
+    TAG.find(body).is_some() || ARMOURED.find(body).is_some()
 }
 
 /// A provider's signature as a client carries it: `ns1.<provider>.<signature>`.

@@ -39,7 +39,9 @@ pub(super) fn request(
     let mut dropped = Vec::new();
     if !own {
         // What only the client's dialect knows has no meaning in another.
-        dropped.extend(std::mem::take(&mut request.extra).into_iter().filter_map(named));
+        let shared = gemini::request::shared(client, target.dialect, &mut request.extra);
+        let lost = std::mem::replace(&mut request.extra, shared);
+        dropped.extend(lost.into_iter().filter_map(named));
     }
     let echo = if client == Dialect::Responses { responses::request::echo(body) } else { Map::new() };
     past::restore(&mut request, past, own);
@@ -65,12 +67,17 @@ pub(super) fn request(
     Ok(Outbound { body, dropped, hub: true, names, echo })
 }
 
-/// A fault that a writer found, in the client's words. Writers count the hub's turns, and items of a
-/// Responses body are no turns, so only the field is named there.
+/// A fault that a writer found, in the client's words. Writers count the hub's turns, which are neither the
+/// items of a Responses body nor the contents of a Gemini body, so only the field is named there.
 fn in_words_of(client: Dialect, mut error: BadRequest) -> BadRequest {
-    if client == Dialect::Responses && error.path.starts_with("messages") {
-        error.message = error.message.replacen(&format!("`{}`", error.path), "`input`", 1);
-        error.path = "input".to_owned();
+    let field = match client {
+        Dialect::Responses => "input",
+        Dialect::Gemini => "contents",
+        Dialect::Chat | Dialect::Messages | Dialect::Converse => return error,
+    };
+    if error.path.starts_with("messages") {
+        error.message = error.message.replacen(&format!("`{}`", error.path), &format!("`{field}`"), 1);
+        error.path = field.to_owned();
     }
     error
 }

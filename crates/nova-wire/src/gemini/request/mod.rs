@@ -19,4 +19,5 @@ mod turns;
 mod write;
 
 pub use read::read;
+pub(crate) use read::shared;
 pub use write::write;

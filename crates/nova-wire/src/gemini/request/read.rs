@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::contents;
+use crate::dialect::Dialect;
 use crate::error::BadRequest;
 use crate::gemini::fields::{Object, unsupported, wrong_type, wrong_value};
 use crate::gemini::schema;
@@ -133,8 +134,33 @@ fn read_config(
     if let Some(thinking) = config.object("thinkingConfig")? {
         read_thinking(thinking, request, extra)?;
     }
+    for (_, own) in SHARED {
+        let field = own.trim_start_matches("generationConfig.");
+        extra.extend(config.take(field).map(|(_, value)| ((*own).to_owned(), value)));
+    }
     config.keep("generationConfig", extra);
     Ok(())
+}
+
+/// What chat and Gemini both know and the hub has no room for: the names there and here.
+const SHARED: &[(&str, &str)] = &[
+    ("seed", "generationConfig.seed"),
+    ("presence_penalty", "generationConfig.presencePenalty"),
+    ("frequency_penalty", "generationConfig.frequencyPenalty"),
+];
+
+/// Takes out of a request's extra fields those that the target's dialect knows as well, by its names.
+pub(crate) fn shared(client: Dialect, target: Dialect, extra: &mut Map<String, Value>) -> Map<String, Value> {
+    let mut kept = Map::new();
+    for (chat, gemini) in SHARED {
+        let (from, to) = match (client, target) {
+            (Dialect::Chat, Dialect::Gemini) => (chat, gemini),
+            (Dialect::Gemini, Dialect::Chat) => (gemini, chat),
+            _ => break,
+        };
+        kept.extend(extra.shift_remove(*from).map(|value| ((*to).to_owned(), value)));
+    }
+    kept
 }
 
 fn read_format(

@@ -1,12 +1,18 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{read, write};
+use crate::dialect::Dialect;
 use crate::gemini::support::target;
+use crate::hub::past::Past;
 use crate::hub::request::{
     Format, Mark, Part, Request, Role, Source, Thinking, Tool, ToolCall, ToolChoice, Turn,
 };
+use crate::peek::Peek;
 use crate::quirks::{Images, JsonSchemaSupport, Quirks, ReplayThinking, ThinkingSwitch, ToolChoiceForm};
+use crate::translate::{self, Target};
 
 fn text(text: &str) -> Part {
     Part::Text { text: text.to_owned(), cache: None }
@@ -304,6 +310,69 @@ fn thoughts_go_back_with_their_signature() {
         let turns = vec![user(vec![text("a")]), model(vec![part, text("b")])];
         check(&Request { turns, ..asking() }, &quirks, &[("/contents/1/parts/0", expected)], dropped);
     }
+}
+
+/// The body that a target of a dialect gets from a client of another, at the provider `gemini`.
+fn sent(client: Dialect, body: &Value, to: Dialect) -> (Value, Vec<String>) {
+    let body = body.to_string().into_bytes();
+    let peek = Peek::read(client, &body).expect("a body");
+    let quirks = Quirks::default();
+    let target = Target { dialect: to, model: "m", quirks: &quirks, max_output: None };
+    let past = Past { provider: "gemini", recall: None };
+    let out = translate::request_after(client, &body, &peek, &target, &past).expect("a request");
+    (serde_json::from_slice(&out.body).expect("JSON"), out.dropped)
+}
+
+#[test]
+fn a_signature_goes_to_the_provider_that_made_it_and_to_no_other() {
+    // As google-genai for Python has it: base64 of the tag.
+    let own = STANDARD.encode("ns1.gemini.c2ln");
+    let other = STANDARD.encode("ns1.deepseek.c2ln");
+    let signed = |signature: &str| {
+        json!({"contents": [{"parts": [{"text": "go"}]},
+            {"role": "model", "parts": [{"functionCall": {"name": "f"}, "thoughtSignature": signature}]}]})
+    };
+    for (carried, to, expected) in [
+        (own.as_str(), Dialect::Gemini, json!("c2ln")),
+        (&other, Dialect::Gemini, Value::Null),
+        // It came past the hub, from Google itself.
+        ("c2ln", Dialect::Gemini, json!("c2ln")),
+    ] {
+        let (body, _) = sent(Dialect::Gemini, &signed(carried), to);
+        let found = body["contents"][1]["parts"][0].get("thoughtSignature").cloned().unwrap_or_default();
+        assert_eq!(found, expected, "{carried}");
+    }
+    for to in [Dialect::Chat, Dialect::Messages, Dialect::Responses] {
+        let (body, _) = sent(Dialect::Gemini, &signed(&own), to);
+        assert!(!body.to_string().contains("ns1."), "{body}");
+    }
+}
+
+#[test]
+fn what_chat_and_gemini_both_know_is_carried() {
+    let (body, dropped) = sent(
+        Dialect::Gemini,
+        &json!({"contents": [{"parts": [{"text": "a"}]}],
+            "generation_config": {"seed": 7, "presence_penalty": 0.5, "frequencyPenalty": 0.25, "logprobs": 2}}),
+        Dialect::Chat,
+    );
+    let found = ["seed", "presence_penalty", "frequency_penalty"].map(|field| body[field].clone());
+    assert_eq!(found, [json!(7), json!(0.5), json!(0.25)]);
+    assert_eq!(dropped, ["generationConfig.logprobs"]);
+    let (body, dropped) = sent(
+        Dialect::Chat,
+        &json!({"model": "m", "messages": [{"role": "user", "content": "a"}], "seed": 7, "presence_penalty": 0.5,
+            "frequency_penalty": 0.25, "logit_bias": {"1": 2}}),
+        Dialect::Gemini,
+    );
+    let config = json!({"seed": 7, "presencePenalty": 0.5, "frequencyPenalty": 0.25});
+    assert_eq!((&body["generationConfig"], dropped), (&config, vec!["logit_bias".to_owned()]));
+    let (_, dropped) = sent(
+        Dialect::Gemini,
+        &json!({"contents": [{"parts": [{"text": "a"}]}], "generationConfig": {"seed": 7}}),
+        Dialect::Messages,
+    );
+    assert_eq!(dropped, ["generationConfig.seed"]);
 }
 
 #[test]
