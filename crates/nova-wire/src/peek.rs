@@ -105,6 +105,13 @@ impl Pass {
         }
         match dialect {
             Dialect::Chat | Dialect::Messages | Dialect::Converse => pass.require("messages")?,
+            // What was said may be stored with the provider instead.
+            Dialect::Responses if !pass.stored => {
+                pass.require("input")?;
+                if pass.peek.messages == 0 {
+                    return Err(Fault::new("invalid_value", "must not be empty").in_field("input"));
+                }
+            }
             Dialect::Responses | Dialect::Gemini => {}
         }
         let tokens = scan.tally.map_or(0, |tally| tally.tokens());

@@ -256,14 +256,23 @@ fn errors_are_written_in_the_clients_dialect() {
     };
     let openai = r#"{"error":{"message":"Too \"many\"","type":"rate_limit_error","param":null,"code":"key_rate_limit"}}"#;
     let anthropic = r#"{"type":"error","error":{"type":"rate_limit_error","message":"Too \"many\""},"request_id":"req_1"}"#;
-    for (dialect, expected, name) in [
-        (Dialect::Chat, openai, ""),
-        (Dialect::Responses, openai, ""),
-        (Dialect::Messages, anthropic, "event: error\n"),
-    ] {
+    for (dialect, expected, name) in
+        [(Dialect::Chat, openai, ""), (Dialect::Messages, anthropic, "event: error\n")]
+    {
         assert_eq!(String::from_utf8_lossy(&body(dialect, &view)), expected);
         assert_eq!(String::from_utf8_lossy(&event(dialect, &view)), format!("{name}data: {expected}\n\n"));
     }
+    // In a Responses stream OpenAI's SDKs read the first event, and Codex the second.
+    assert_eq!(String::from_utf8_lossy(&body(Dialect::Responses, &view)), openai);
+    let stream = event(Dialect::Responses, &view);
+    let text = String::from_utf8_lossy(&stream);
+    let error = r#""error":{"type":"rate_limit_error","code":"key_rate_limit","message":"Too \"many\"","param":null}}"#;
+    assert!(text.starts_with("event: error\ndata: {\"type\":\"error\",\"sequence_number\":0,"), "{text}");
+    assert!(text.contains(error), "{text}");
+    assert!(
+        text.contains(r#""status":"failed","error":{"code":"key_rate_limit","message":"Too \"many\""}"#),
+        "{text}"
+    );
 }
 
 #[test]

@@ -50,6 +50,33 @@ fn the_fields_of_other_dialects_are_read() {
 }
 
 #[test]
+fn a_responses_conversation_may_be_stored_and_its_items_have_any_shape() {
+    let peek = |body: &str| Peek::read(Dialect::Responses, body.as_bytes());
+    for body in [
+        r#"{"model":"m","previous_response_id":"resp_1"}"#,
+        r#"{"model":"m","prompt":{"id":"p"},"input":[]}"#,
+        r#"{"model":"m","input":[{"type":"shell_call_output","output":[{"stdout":"a"}]},{"type":"reasoning","content":null}]}"#,
+    ] {
+        assert!(peek(body).is_ok(), "{body}");
+    }
+    for (body, code) in [
+        (r#"{"model":"m"}"#, "missing_field"),
+        (r#"{"model":"m","previous_response_id":null}"#, "missing_field"),
+        (r#"{"model":"m","input":[]}"#, "invalid_value"),
+        (r#"{"model":"m","input":7}"#, "invalid_type"),
+    ] {
+        let error = peek(body).expect_err(body);
+        assert_eq!((error.path.as_str(), error.code), ("input", code), "{body}");
+    }
+    let image = r#"{"model":"m","input":[{"type":"function_call_output","output":[{"detail":"high","type":"input_image"}]}]}"#;
+    assert!(peek(image).expect("a good body").has_images);
+    let schema =
+        |kind: &str| format!(r#"{{"model":"m","input":"a","text":{{"format":{{"type":"{kind}"}}}}}}"#);
+    assert!(peek(&schema("json_schema")).expect("a good body").has_schema);
+    assert!(!peek(&schema("text")).expect("a good body").has_schema);
+}
+
+#[test]
 fn what_is_wrong_is_named_with_its_place() {
     let check = |body: &str, path: &str, code: &str| {
         let error = chat(body).expect_err(body);

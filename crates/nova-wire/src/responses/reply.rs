@@ -236,12 +236,10 @@ impl Items {
 /// # Errors
 /// The answer reports a failure, is no JSON, or has no output.
 pub fn meter(body: &[u8]) -> Result<Meter, UpstreamError> {
-    let Ok(glance) = Glance::read(body) else {
-        return Err(error::classify(Dialect::Responses, 200, |_| None, body));
-    };
+    let glance = Glance::read(body).unwrap_or_default();
     if glance.suspicious || !glance.has_output {
         // The few answers that may be failures are read again as a whole.
-        from_json(&serde_json::from_slice(body).unwrap_or_default())?;
+        read(body, &Quirks::default())?;
     }
     let mut meter = Meter::default();
     glance.count(&mut meter);

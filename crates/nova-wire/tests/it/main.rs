@@ -1,5 +1,6 @@
 //! Translations as the gateway sees them: bytes in, bytes out, across dialects.
 
+mod codex;
 mod golden;
 mod grammar;
 mod hostile;

@@ -271,8 +271,11 @@ impl Writer {
 
     /// More of the open thought, or its signature; nothing follows that.
     fn think(&mut self, text: Option<&str>, signature: Option<String>, out: &mut Vec<u8>) {
-        let fits = matches!(&self.open, Open::Thought(thought) if text.is_none() || !thought.is_signed());
-        if !fits {
+        let repeated = |thought: &Thought| signature.is_some() && thought.signature == signature;
+        if matches!(&self.open, Open::Thought(thought) if repeated(thought)) {
+            return;
+        }
+        if !matches!(&self.open, Open::Thought(thought) if !thought.is_signed()) {
             self.close(false, out);
             let id = self.item_id("rs");
             self.open = Open::Thought(Thought::begin(id, &mut self.events, out));
