@@ -11,12 +11,14 @@
 //!    both stand on `scan`, one pass over raw JSON.
 //! 2. [`hub`] is the one neutral form that a translation passes through, in both directions:
 //!    request, reply, and the deltas of a stream.
-//! 3. [`chat`], [`messages`], [`responses`] and [`gemini`] read and write the hub, one module per dialect.
+//! 3. [`chat`], [`messages`], [`responses`], [`gemini`] and [`converse`] read and write the hub, one module
+//!    per dialect.
 //! 4. [`translate`] puts them together: what goes upstream, and what comes back to the client.
 //! 5. [`sse`] frames streams; [`usage`] and [`error`] read counts and failures from any provider.
 //! 6. [`quirks`] says, as data, in what a provider differs from its dialect.
 
 pub mod chat;
+pub mod converse;
 pub mod dialect;
 pub mod error;
 mod fields;

@@ -154,7 +154,7 @@ async fn one(
             credential: deployment.credential.as_ref(),
             headers: &mount.headers,
             deadlines: deadlines(call, deployment, begun),
-            ..nova_upstream::Request::post(&mount.endpoint, Bytes::from(outbound.body))
+            ..nova_upstream::Request::post(mount.endpoint_for(call.peek.stream), Bytes::from(outbound.body))
         })
         .await;
     let answer = match sent {
@@ -284,7 +284,11 @@ async fn first_content(response: nova_upstream::Response, context: ReplyContext)
 
 fn is_event_stream(response: &nova_upstream::Response) -> bool {
     let kind = header(&response.headers, "content-type").unwrap_or_default();
-    kind.get(..17).is_some_and(|start| start.eq_ignore_ascii_case("text/event-stream"))
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    // The second one is AWS's, in binary frames.
+    ["text/event-stream", "application/vnd.amazon.eventstream"]
+        .iter()
+        .any(|one| kind.eq_ignore_ascii_case(one))
 }
 
 fn header<'h>(headers: &'h http::HeaderMap, name: &str) -> Option<&'h str> {

@@ -7,6 +7,7 @@ use super::mismatch;
 use super::passthrough::cut;
 use super::{Meter, Outbound, Reply, ReplyContext, Target};
 use crate::chat;
+use crate::converse;
 use crate::dialect::Dialect;
 use crate::error::{BadRequest, ErrorView, UpstreamError};
 use crate::gemini;
@@ -61,7 +62,7 @@ pub(super) fn request(
         Dialect::Messages => messages::request::write(&request, target, &mut dropped),
         Dialect::Responses => responses::request::write(&request, target, &mut dropped),
         Dialect::Gemini => gemini::request::write(&request, target, &mut dropped),
-        Dialect::Converse => Err(untranslated(client, target.dialect)),
+        Dialect::Converse => converse::request::write(&request, target, &mut dropped),
     };
     let body = written.map_err(|error| in_words_of(client, error))?;
     Ok(Outbound { body, dropped, hub: true, names, echo })
@@ -125,7 +126,7 @@ pub(super) fn reply(ctx: &ReplyContext, body: &[u8]) -> Result<(Reply, Verdict),
         Dialect::Messages => (messages::reply::read(body, &ctx.quirks)?, None),
         Dialect::Responses => (responses::reply::read(body, &ctx.quirks)?, responses::reply::cost_usd(body)),
         Dialect::Gemini => (gemini::reply::read(body, &ctx.quirks)?, None),
-        Dialect::Converse => return Err(chat::garbage("answers of this dialect cannot be translated")),
+        Dialect::Converse => (converse::reply::read(body, &ctx.quirks)?, None),
     };
     let mut keeper = Keeper::new(&ctx.provider, replays_signatures(ctx.client));
     keeper.parts(&mut reply.parts);
@@ -188,8 +189,7 @@ enum Reader {
     Messages(messages::stream::Reader),
     Responses(responses::stream::Reader),
     Gemini(gemini::stream::Reader),
-    /// A dialect without a translator.
-    None,
+    Converse(converse::stream::Reader),
 }
 
 impl Reader {
@@ -199,7 +199,7 @@ impl Reader {
             Dialect::Messages => Self::Messages(messages::stream::Reader::new(quirks)),
             Dialect::Responses => Self::Responses(responses::stream::Reader::new(quirks)),
             Dialect::Gemini => Self::Gemini(gemini::stream::Reader::new(quirks)),
-            Dialect::Converse => Self::None,
+            Dialect::Converse => Self::Converse(converse::stream::Reader::new(quirks)),
         }
     }
 
@@ -209,7 +209,7 @@ impl Reader {
             Self::Messages(reader) => reader.event(event, out),
             Self::Responses(reader) => reader.event(event, out),
             Self::Gemini(reader) => reader.event(event, out),
-            Self::None => Err(BadEvent),
+            Self::Converse(reader) => reader.event(event, out),
         }
     }
 
@@ -217,7 +217,7 @@ impl Reader {
         match self {
             Self::Chat(reader) => reader.cost_usd(),
             Self::Responses(reader) => reader.cost_usd(),
-            Self::Messages(_) | Self::Gemini(_) | Self::None => None,
+            Self::Messages(_) | Self::Gemini(_) | Self::Converse(_) => None,
         }
     }
 
@@ -227,7 +227,7 @@ impl Reader {
             Self::Messages(reader) => reader.end(out),
             Self::Responses(reader) => reader.end(out),
             Self::Gemini(reader) => reader.end(out),
-            Self::None => {}
+            Self::Converse(reader) => reader.end(out),
         }
     }
 }

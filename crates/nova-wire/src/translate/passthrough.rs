@@ -55,6 +55,7 @@ pub(super) fn request(
     for (name, value) in target.quirks.set.iter().flatten() {
         plan.edits.push(Edit::Set(name, value.to_string().into_bytes()));
     }
+    plan.edits.extend(target.quirks.omit.iter().flatten().map(|name| Edit::Remove(name)));
     let body = splice::apply(body, &fields, &plan.edits);
     Ok(unchanged(body, plan.dropped))
 }
@@ -79,6 +80,7 @@ fn is_plain(client: Dialect, peek: &Peek, target: &Target<'_>) -> bool {
         && quirks.drop.is_none()
         && quirks.rename.is_none()
         && quirks.set.is_none()
+        && quirks.omit.is_none()
         && quirks.min_temperature.is_none()
         && quirks.max_temperature.is_none()
 }

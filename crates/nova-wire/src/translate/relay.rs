@@ -3,6 +3,8 @@
 use bytes::Bytes;
 
 use super::{Meter, ReplyContext, hubway, keep_alive, passthrough};
+use crate::chat;
+use crate::converse::frames::Unframer;
 use crate::dialect::Dialect;
 use crate::error::{self, ErrorView, UpstreamError};
 use crate::hub::past::Thought;
@@ -12,6 +14,8 @@ use crate::responses;
 #[derive(Debug)]
 pub struct StreamRelay {
     client: Dialect,
+    /// Takes AWS's frames apart, where the upstream sends such.
+    frames: Option<Unframer>,
     way: Way,
     meter: Meter,
     error: Option<UpstreamError>,
@@ -25,16 +29,27 @@ enum Way {
     Hub(Box<hubway::Relay>),
 }
 
+impl Way {
+    fn push(&mut self, bytes: &Bytes, meter: &mut Meter, out: &mut Vec<Bytes>) -> Result<(), UpstreamError> {
+        match self {
+            Self::Pass(relay) => relay.push(bytes, meter, out),
+            Self::Hub(relay) => relay.push(bytes, meter, out),
+        }
+    }
+}
+
 impl StreamRelay {
     /// A relay at the beginning of an answer.
     pub fn new(ctx: ReplyContext) -> Self {
         let client = ctx.client;
+        let framed = ctx.quirks.event_stream.unwrap_or(ctx.upstream == Dialect::Converse);
         let way = if ctx.hub {
             Way::Hub(Box::new(hubway::Relay::new(&ctx)))
         } else {
             Way::Pass(passthrough::Relay::new(&ctx))
         };
-        Self { client, way, meter: Meter::default(), error: None, closed: false }
+        let frames = framed.then(Unframer::new);
+        Self { client, frames, way, meter: Meter::default(), error: None, closed: false }
     }
 
     /// Takes bytes from the upstream and appends what the client gets.
@@ -45,11 +60,15 @@ impl StreamRelay {
         if self.closed || self.error.is_some() {
             return;
         }
-        let done = match &mut self.way {
-            Way::Pass(relay) => relay.push(bytes, &mut self.meter, out),
-            Way::Hub(relay) => relay.push(bytes, &mut self.meter, out),
+        let Some(frames) = &mut self.frames else {
+            self.error = self.way.push(bytes, &mut self.meter, out).err();
+            return;
         };
-        self.error = done.err();
+        let mut events = Vec::with_capacity(bytes.len());
+        let whole = frames.push(bytes, &mut events);
+        let done = self.way.push(&Bytes::from(events), &mut self.meter, out);
+        // What the events say comes before what is wrong with the frame behind them.
+        self.error = done.and(whole.map_err(|bad| chat::garbage(&bad.to_string()))).err();
     }
 
     /// The upstream's body ended: appends the client's ending, or sets [`Self::error`] to a

@@ -1,6 +1,7 @@
 //! Translations as the gateway sees them: bytes in, bytes out, across dialects.
 
 mod codex;
+mod converse;
 mod golden;
 mod grammar;
 mod hostile;
