@@ -107,4 +107,6 @@ pub(crate) enum Generated {
     Cli,
     /// `docs/reference/configuration.md`
     ConfigReference,
+    /// `docs/reference/fidelity.md`
+    Fidelity,
 }

@@ -9,12 +9,13 @@ use anyhow::{Context, Result, bail};
 
 use crate::shell;
 
-const GENERATED: [(&str, &str); 5] = [
+const GENERATED: [(&str, &str); 6] = [
     ("config-schema", "schema/config.schema.json"),
     ("errors", "schema/errors.md"),
     ("metrics", "schema/metrics.md"),
     ("cli", "docs/reference/cli.md"),
     ("config-reference", "docs/reference/configuration.md"),
+    ("fidelity", "docs/reference/fidelity.md"),
 ];
 
 /// Builds the binary, then writes the files, or with `check` compares them.

@@ -176,7 +176,7 @@ mod tests {
             let mut request = Request {
                 tools: vec![tool],
                 tool_choice: Some(ToolChoice::Named(call.name.clone())),
-                turns: vec![Turn { role: Role::Assistant, parts: vec![Part::ToolCall(call.clone())] }],
+                turns: vec![Turn::new(Role::Assistant, vec![Part::ToolCall(call.clone())])],
                 ..Request::default()
             };
             let names = ToolNames::bridge(&mut request, PLAIN);

@@ -45,6 +45,15 @@ pub struct Turn {
     pub role: Role,
     /// What is said, in order. Tool results stand in [`Role::User`] turns.
     pub parts: Vec<Part>,
+    /// Fields of the message that only the client's dialect knows (chat's `name`); as [`Request::extra`].
+    pub extra: Map<String, Value>,
+}
+
+impl Turn {
+    /// A turn that says this and nothing else.
+    pub fn new(role: Role, parts: Vec<Part>) -> Self {
+        Self { role, parts, extra: Map::new() }
+    }
 }
 
 /// Who speaks.
@@ -72,6 +81,8 @@ pub enum Part {
     Image {
         /// Where its bytes are.
         source: Source,
+        /// How closely the model shall look (`low`, `high`, …, the client's word).
+        detail: Option<String>,
         /// The client's `cache_control` mark, verbatim.
         cache: Option<Value>,
     },

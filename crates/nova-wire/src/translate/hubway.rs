@@ -14,6 +14,7 @@ use crate::gemini;
 use crate::hub::names::{Takes, ToolNames};
 use crate::hub::past::{self, Keeper, Past};
 use crate::hub::reply::{Finish, ReplyPart};
+use crate::hub::request::Part;
 use crate::hub::request::Role;
 use crate::hub::structured::{self, Check, Verdict};
 use crate::hub::{self, delta::Delta};
@@ -43,6 +44,7 @@ pub(super) fn request(
         let shared = gemini::request::shared(client, target.dialect, &mut request.extra);
         let lost = std::mem::replace(&mut request.extra, shared);
         dropped.extend(lost.into_iter().filter_map(named));
+        unfit(&mut request, target, &mut dropped);
     }
     let echo = if client == Dialect::Responses { responses::request::echo(body) } else { Map::new() };
     past::restore(&mut request, past, own);
@@ -92,6 +94,38 @@ pub(super) fn read(client: Dialect, body: &[u8]) -> Result<hub::request::Request
         Dialect::Gemini => gemini::request::read(body),
         Dialect::Converse => Err(untranslated(client, client)),
     }
+}
+
+/// Names what no writer but that of the client's own dialect has a place for, and takes it away.
+fn unfit(request: &mut hub::request::Request, target: &Target<'_>, dropped: &mut Vec<String>) {
+    let keeps_detail = matches!(target.dialect, Dialect::Chat | Dialect::Responses);
+    let keeps_marks = target.quirks.cache_control.unwrap_or(target.dialect == Dialect::Messages);
+    let mut lost = Vec::new();
+    let mut marked = request.tools.iter().any(|tool| tool.cache.is_some());
+    for turn in &mut request.turns {
+        let extra = std::mem::take(&mut turn.extra).into_iter().filter_map(named);
+        lost.extend(extra.map(|name| format!("messages[].{name}")));
+        for part in &turn.parts {
+            match part {
+                Part::Text { cache, .. } | Part::Document { cache, .. } | Part::ToolResult { cache, .. } => {
+                    marked |= cache.is_some();
+                }
+                Part::Image { detail, cache, .. } => {
+                    marked |= cache.is_some();
+                    if !keeps_detail && detail.as_ref().is_some_and(|detail| detail != "auto") {
+                        lost.push("image_url.detail".to_owned());
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    if marked && !keeps_marks {
+        lost.push("cache_control".to_owned());
+    }
+    lost.sort_unstable();
+    lost.dedup();
+    dropped.extend(lost);
 }
 
 /// The name of a field that is lost; a field that asks for nothing is not missed.

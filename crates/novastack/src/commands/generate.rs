@@ -15,6 +15,7 @@ pub(crate) fn run(what: Generated) -> Result<()> {
         Generated::Metrics => nova_gateway::telemetry::reference(),
         Generated::Cli => cli(),
         Generated::ConfigReference => nova_gateway::config::reference(),
+        Generated::Fidelity => super::fidelity::page()?,
     };
     super::say(text.trim_end())
 }

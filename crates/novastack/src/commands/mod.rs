@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod doctor;
 pub(crate) mod engine;
 pub(crate) mod explain;
+pub(crate) mod fidelity;
 pub(crate) mod generate;
 pub(crate) mod home;
 pub(crate) mod keys;

@@ -200,9 +200,11 @@ fn turns(messages: Option<Value>) -> Result<Vec<Turn>, BadRequest> {
     for (at, message) in list(messages, "messages")?.into_iter().enumerate() {
         let path = format!("messages[{at}]");
         match chat::text(&message, "role") {
-            Some("system" | "developer") => turns.push(turn(Role::System, content(&message, &path)?)),
-            Some("user") => turns.push(turn(Role::User, content(&message, &path)?)),
-            Some("assistant") => turns.push(turn(Role::Assistant, assistant(&message, &path)?)),
+            Some("system" | "developer") => {
+                turns.push(turn(Role::System, content(&message, &path)?, message))
+            }
+            Some("user") => turns.push(turn(Role::User, content(&message, &path)?, message)),
+            Some("assistant") => turns.push(turn(Role::Assistant, assistant(&message, &path)?, message)),
             Some("tool") => add_result(&mut turns, result(&message, "tool_call_id", &path)?),
             Some("function") => add_result(&mut turns, result(&message, "name", &path)?),
             _ => {
@@ -214,8 +216,26 @@ fn turns(messages: Option<Value>) -> Result<Vec<Turn>, BadRequest> {
     Ok(turns)
 }
 
-fn turn(role: Role, parts: Vec<Part>) -> Turn {
-    Turn { role, parts }
+/// The fields of a message that the hub has a place for.
+const MESSAGE: [&str; 8] = [
+    "role",
+    "content",
+    "tool_calls",
+    "function_call",
+    "refusal",
+    "reasoning_content",
+    "reasoning",
+    "reasoning_details",
+];
+
+fn turn(role: Role, parts: Vec<Part>, message: Value) -> Turn {
+    let mut turn = Turn::new(role, parts);
+    if let Value::Object(fields) = message {
+        let others =
+            fields.into_iter().filter(|(name, value)| !MESSAGE.contains(&name.as_str()) && !value.is_null());
+        turn.extra = others.collect();
+    }
+    turn
 }
 
 /// Results of tools that follow each other are one turn.
@@ -228,7 +248,7 @@ fn add_result(turns: &mut Vec<Turn>, result: Part) {
         last.parts.push(result);
         return;
     }
-    turns.push(turn(Role::User, vec![result]));
+    turns.push(Turn::new(Role::User, vec![result]));
 }
 
 fn result(message: &Value, id: &str, path: &str) -> Result<Part, BadRequest> {
@@ -320,7 +340,8 @@ fn part(part: &Value, path: &str) -> Result<Part, BadRequest> {
         "image_url" => {
             let image = part.get("image_url").ok_or_else(|| missing("image_url"))?;
             let url = image.as_str().or_else(|| chat::text(image, "url"));
-            Ok(Part::Image { source: source(url.ok_or_else(|| missing("image_url.url"))?), cache })
+            let detail = chat::text(image, "detail").map(str::to_owned);
+            Ok(Part::Image { source: source(url.ok_or_else(|| missing("image_url.url"))?), detail, cache })
         }
         "file" => {
             let file = part.get("file").ok_or_else(|| missing("file"))?;

@@ -391,8 +391,8 @@ fn any_part() -> impl Strategy<Value = Part> {
     prop_oneof![
         3 => "[a-z]{1,5}".prop_map(|text| Part::Text { text, cache: None }),
         1 => "[a-z]{1,5}".prop_map(|data| Part::Image {
-            source: Source::Base64 { media_type: "image/png".into(), data }, cache: None }),
-        1 => "[a-z]{1,5}".prop_map(|path| Part::Image { source: Source::Url(format!("https://{path}")), cache: None }),
+            source: Source::Base64 { media_type: "image/png".into(), data }, detail: None, cache: None }),
+        1 => "[a-z]{1,5}".prop_map(|path| Part::Image { source: Source::Url(format!("https://{path}")), detail: None, cache: None }),
         1 => "[a-z]{1,5}".prop_map(|data| Part::Document {
             source: Source::Base64 { media_type: "application/pdf".into(), data }, name: Some("a.pdf".into()), cache: None }),
     ]
@@ -422,10 +422,9 @@ fn any_round() -> impl Strategy<Value = Vec<Turn>> {
                 is_error: false,
                 cache: None,
             };
-            let mut turns =
-                vec![Turn { role: Role::User, parts: said }, Turn { role: Role::Assistant, parts }];
+            let mut turns = vec![Turn::new(Role::User, said), Turn::new(Role::Assistant, parts)];
             if !ids.is_empty() {
-                turns.push(Turn { role: Role::User, parts: ids.iter().map(result).collect() });
+                turns.push(Turn::new(Role::User, ids.iter().map(result).collect()));
             }
             turns
         },
@@ -476,11 +475,9 @@ fn any_request() -> impl Strategy<Value = Request> {
             stream,
             user,
         )| {
-            let mut turns =
-                vec![Turn { role: Role::System, parts: vec![Part::Text { text: "s".into(), cache: None }] }];
+            let mut turns = vec![Turn::new(Role::System, vec![Part::Text { text: "s".into(), cache: None }])];
             turns.extend(rounds.into_iter().flatten());
-            turns
-                .push(Turn { role: Role::User, parts: vec![Part::Text { text: "end".into(), cache: None }] });
+            turns.push(Turn::new(Role::User, vec![Part::Text { text: "end".into(), cache: None }]));
             // Only the last turn of a round without calls is followed by a user's turn of its own.
             Request {
                 turns,

@@ -22,7 +22,7 @@ pub(super) fn read(
             other => reader.parts(&mut Object::new(place, other)?, 0)?,
         };
         if !parts.is_empty() {
-            turns.push(Turn { role: Role::System, parts });
+            turns.push(Turn::new(Role::System, parts));
         }
     }
     let (place, contents) = body.list("contents").ok_or_else(|| body.missing("contents"))?;
@@ -30,7 +30,7 @@ pub(super) fn read(
         let mut content = Object::new(format!("{place}[{index}]"), content)?;
         let role = role(&mut content)?;
         let parts = reader.parts(&mut content, index)?;
-        turns.push(Turn { role, parts });
+        turns.push(Turn::new(role, parts));
     }
     Ok(())
 }
@@ -219,7 +219,9 @@ fn inline(mut blob: Object) -> Result<Part, BadRequest> {
     let name = blob.string("displayName")?;
     let (family, kind) = media_type.split_once('/').unwrap_or((&media_type, ""));
     Ok(match (family.to_ascii_lowercase().as_str(), kind.to_ascii_lowercase().as_str()) {
-        ("image", _) => Part::Image { source: Source::Base64 { media_type, data }, cache: None },
+        ("image", _) => {
+            Part::Image { source: Source::Base64 { media_type, data }, detail: None, cache: None }
+        }
         // The two kinds of sound that the chat dialect has words for.
         ("audio", "wav" | "x-wav" | "wave") => sound("wav", &data),
         ("audio", "mp3" | "mpeg") => sound("mp3", &data),
@@ -251,7 +253,7 @@ fn stored(mut file: Object) -> Result<Part, BadRequest> {
     let own = uri.starts_with("https://generativelanguage.googleapis.com/");
     let source = if on_the_web && !own { Source::Url(uri.clone()) } else { Source::File(uri.clone()) };
     Ok(match family.as_str() {
-        "image" => Part::Image { source, cache: None },
+        "image" => Part::Image { source, detail: None, cache: None },
         "application" | "text" => Part::Document { source, name, cache: None },
         // A film, a sound, or a page such as YouTube's, of which nobody says what it is.
         _ => {

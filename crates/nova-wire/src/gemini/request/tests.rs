@@ -19,11 +19,11 @@ fn text(text: &str) -> Part {
 }
 
 fn user(parts: Vec<Part>) -> Turn {
-    Turn { role: Role::User, parts }
+    Turn::new(Role::User, parts)
 }
 
 fn model(parts: Vec<Part>) -> Turn {
-    Turn { role: Role::Assistant, parts }
+    Turn::new(Role::Assistant, parts)
 }
 
 fn asking() -> Request {
@@ -381,7 +381,7 @@ fn what_the_model_cannot_read_is_refused_with_its_place() {
         Source::Base64 { media_type: "image/png".to_owned(), data: "AA".to_owned() },
         Source::Url("https://example.org/a".to_owned()),
     );
-    let image = |source: Source| Part::Image { source, cache: None };
+    let image = |source: Source| Part::Image { source, detail: None, cache: None };
     let document = |source: Source| Part::Document { source, name: None, cache: None };
     let blind = Quirks { images: Some(Images::None), documents: Some(false), ..Quirks::default() };
     let near = Quirks { images: Some(Images::Data), ..Quirks::default() };
@@ -434,7 +434,7 @@ fn any_said() -> impl Strategy<Value = Part> {
     };
     prop_oneof![
         any_text().prop_map(|words| text(&words)),
-        any_source().prop_map(|source| Part::Image { source, cache: None }),
+        any_source().prop_map(|source| Part::Image { source, detail: None, cache: None }),
         ("[A-Z]{4}", proptest::option::of("[a-z]{3}")).prop_map(move |(data, name)| Part::Document {
             source: document(data),
             name,
@@ -492,8 +492,8 @@ fn any_turns() -> impl Strategy<Value = Vec<Turn>> {
     let system = proptest::option::of(proptest::collection::vec(any_text(), 1..3));
     let said = proptest::collection::vec(any_said(), 1..3);
     (system, said, proptest::collection::vec(any_exchange(), 0..3)).prop_map(|(system, said, exchanges)| {
-        let system = system
-            .map(|words| Turn { role: Role::System, parts: words.iter().map(|words| text(words)).collect() });
+        let system =
+            system.map(|words| Turn::new(Role::System, words.iter().map(|words| text(words)).collect()));
         let mut turns: Vec<Turn> = system.into_iter().chain([user(said)]).collect();
         turns.extend(exchanges.into_iter().flatten());
         // Each call has an id of its own, and its result names it.

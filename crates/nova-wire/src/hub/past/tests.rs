@@ -20,7 +20,7 @@ fn kept(provider: &str, parts: Vec<Part>, signature: Option<&str>) -> Arc<Though
 }
 
 fn restored(parts: Vec<Part>, provider: &str, native: bool, thought: Option<Arc<Thought>>) -> Vec<Part> {
-    let turn = Turn { role: Role::Assistant, parts };
+    let turn = Turn::new(Role::Assistant, parts);
     let mut request = Request { turns: vec![turn], ..Request::default() };
     let recall = |id: &str| thought.clone().filter(|_| id == "a");
     restore(&mut request, &Past { provider, recall: Some(&recall) }, native);

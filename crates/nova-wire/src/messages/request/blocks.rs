@@ -63,7 +63,9 @@ fn read_block(
         "image" => {
             let source = block.object("source")?.ok_or_else(|| block.missing("source"))?;
             match read_source(source)? {
-                Ok(source) => parts.push(Part::Image { source, cache: block.take("cache_control") }),
+                Ok(source) => {
+                    parts.push(Part::Image { source, detail: None, cache: block.take("cache_control") })
+                }
                 Err(source) => parts.push(foreign(kind, block, "source", source)),
             }
         }

@@ -83,7 +83,7 @@ impl Writer<'_> {
             Part::Refusal { text } => {
                 return Ok((!text.trim().is_empty()).then(|| Value::Object(text_block(text))));
             }
-            Part::Image { source, cache } => (self.image(place, source)?, cache.as_ref()),
+            Part::Image { source, cache, .. } => (self.image(place, source)?, cache.as_ref()),
             Part::Document { source, name, cache } => {
                 (self.document(place, source, name.as_deref())?, cache.as_ref())
             }

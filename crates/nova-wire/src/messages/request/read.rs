@@ -71,7 +71,7 @@ fn read_system(body: &mut Object, turns: &mut Vec<Turn>) -> Result<(), BadReques
     let mut parts = blocks::read("system", system, &mut extra)?;
     parts.retain(|part| !matches!(part, Part::Text { text, .. } if text.starts_with(BILLING)));
     if !parts.is_empty() {
-        turns.push(Turn { role: Role::System, parts });
+        turns.push(Turn::new(Role::System, parts));
     }
     Ok(())
 }
@@ -103,7 +103,7 @@ fn read_turns(
             Some(Value::Null) => Vec::new(),
             Some(content) => blocks::read(&place, content, extra)?,
         };
-        turns.push(Turn { role, parts });
+        turns.push(Turn::new(role, parts));
     }
     Ok(())
 }

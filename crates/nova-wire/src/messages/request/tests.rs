@@ -11,7 +11,7 @@ fn text(text: &str) -> Part {
 }
 
 fn turn(role: Role, parts: Vec<Part>) -> Turn {
-    Turn { role, parts }
+    Turn::new(role, parts)
 }
 
 fn user(words: &str) -> Turn {
@@ -356,7 +356,7 @@ fn arguments_become_an_object() {
 
 #[test]
 fn what_a_model_cannot_read_is_refused_by_its_place() {
-    let image = |source| Part::Image { source, cache: None };
+    let image = |source| Part::Image { source, detail: None, cache: None };
     let base64 = |kind: &str| Source::Base64 { media_type: kind.to_owned(), data: "AA==".to_owned() };
     let document = |source| Part::Document { source, name: None, cache: None };
     let own = Quirks::default();

@@ -21,7 +21,7 @@ pub(super) fn read(body: &mut Object, request: &mut Request, bridge: bool) -> Re
     let items = match body.take("input") {
         None => return Err(body.missing("input")),
         Some(Value::String(text)) => {
-            request.turns.push(Turn { role: Role::User, parts: vec![plain(text)] });
+            request.turns.push(Turn::new(Role::User, vec![plain(text)]));
             return Ok(());
         }
         Some(Value::Array(items)) => items,
@@ -111,8 +111,8 @@ impl Reader {
         let parts = content::read(&place, item.take("content"))?;
         match role.as_str() {
             "assistant" => parts.into_iter().for_each(|part| self.assistant(part)),
-            "user" => self.turns.push(Turn { role: Role::User, parts }),
-            "system" | "developer" => self.turns.push(Turn { role: Role::System, parts }),
+            "user" => self.turns.push(Turn::new(Role::User, parts)),
+            "system" | "developer" => self.turns.push(Turn::new(Role::System, parts)),
             other => {
                 let roles = "`user`, `assistant`, `system` or `developer`";
                 return Err(wrong_value(item.place("role"), roles, other));
@@ -210,7 +210,7 @@ impl Reader {
             {
                 last.parts.push(result);
             }
-            _ => self.turns.push(Turn { role: Role::User, parts: vec![result] }),
+            _ => self.turns.push(Turn::new(Role::User, vec![result])),
         }
         Ok(())
     }
@@ -218,7 +218,7 @@ impl Reader {
     fn assistant(&mut self, part: Part) {
         match self.turns.last_mut() {
             Some(last) if last.role == Role::Assistant => last.parts.push(part),
-            _ => self.turns.push(Turn { role: Role::Assistant, parts: vec![part] }),
+            _ => self.turns.push(Turn::new(Role::Assistant, vec![part])),
         }
     }
 }

@@ -50,7 +50,7 @@ fn read_as(body: &[u8], bridge: bool) -> Result<Request, BadRequest> {
     body.take("stream_options");
     let mut extra = Map::new();
     if let Some(text) = body.string("instructions")? {
-        request.turns.push(Turn { role: Role::System, parts: vec![Part::Text { text, cache: None }] });
+        request.turns.push(Turn::new(Role::System, vec![Part::Text { text, cache: None }]));
     }
     tools::read(&mut body, &mut request, bridge)?;
     items::read(&mut body, &mut request, bridge)?;

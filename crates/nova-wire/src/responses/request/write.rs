@@ -357,7 +357,13 @@ fn said(draft: &mut Draft<'_>, part: &Part, place: &str) -> Result<Option<Value>
     Ok(Some(match part {
         // A mark only saves money; the dialect knows none, and its providers cache by themselves.
         Part::Text { text, .. } | Part::Refusal { text } => json!({"type": "input_text", "text": text}),
-        Part::Image { source, .. } => image(draft.quirks, source, place)?,
+        Part::Image { source, detail, .. } => {
+            let mut image = image(draft.quirks, source, place)?;
+            if let Some(detail) = detail {
+                image["detail"] = detail.as_str().into();
+            }
+            image
+        }
         Part::Document { source, name, .. } => document(draft.quirks, source, name.as_deref(), place)?,
         Part::Foreign { kind, value } if item::is_foreign_part(kind) => value.clone(),
         Part::Foreign { kind, .. } => {

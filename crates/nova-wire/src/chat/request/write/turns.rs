@@ -59,9 +59,21 @@ impl Pen {
                 SystemRole::Developer => "developer",
                 SystemRole::User => "user",
             };
-            self.messages.push(json!({"role": role, "content": flat(draft, parts)}));
+            let content = flat(draft, parts);
+            self.push(role, content, turns);
         }
         Ok(())
+    }
+
+    /// A message, with the fields of the turns that only this dialect knows.
+    fn push(&mut self, role: &str, content: Value, turns: &[Turn]) {
+        let mut message = Map::new();
+        message.insert("role".into(), role.into());
+        message.insert("content".into(), content);
+        for turn in turns {
+            message.extend(turn.extra.clone());
+        }
+        self.messages.push(message.into());
     }
 
     /// Instructions between turns: in their place, or as text of the next user message.
@@ -80,7 +92,8 @@ impl Pen {
             Some(SystemRole::User) => "user",
             Some(SystemRole::System) | None => "system",
         };
-        self.messages.push(json!({"role": role, "content": flat(draft, parts)}));
+        let content = flat(draft, parts);
+        self.push(role, content, std::slice::from_ref(turn));
         Ok(())
     }
 
@@ -93,7 +106,8 @@ impl Pen {
         }
         let mut parts = std::mem::take(&mut self.waiting);
         parts.extend(content_parts(draft, &said)?);
-        self.messages.push(json!({"role": "user", "content": flat(draft, parts)}));
+        let content = flat(draft, parts);
+        self.push("user", content, std::slice::from_ref(turn));
         Ok(())
     }
 
@@ -137,6 +151,7 @@ impl Pen {
         if !calls.is_empty() {
             message.insert("tool_calls".into(), calls.into());
         }
+        message.extend(turn.extra.clone());
         self.messages.push(message.into());
         Ok(())
     }
@@ -300,7 +315,13 @@ fn content_parts(draft: &mut Draft<'_>, parts: &[&Part]) -> Result<Vec<Value>, B
     for part in parts {
         let (mut json, mark) = match part {
             Part::Text { text, cache } => (json!({"type": "text", "text": text}), cache.as_ref()),
-            Part::Image { source, cache } => (image(draft, source)?, cache.as_ref()),
+            Part::Image { source, detail, cache } => {
+                let mut image = image(draft, source)?;
+                if let Some(detail) = detail {
+                    image["image_url"]["detail"] = detail.as_str().into();
+                }
+                (image, cache.as_ref())
+            }
             Part::Document { source, name, cache } => {
                 (document(draft, source, name.as_deref())?, cache.as_ref())
             }
