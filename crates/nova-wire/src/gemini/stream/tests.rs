@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::Writer;
+use crate::dialect::Dialect;
 use crate::error::ErrorClass;
 use crate::gemini::reply;
 use crate::gemini::reply::tests::any_reply;
@@ -11,7 +12,7 @@ use crate::hub::delta::Delta;
 use crate::hub::reply::{Finish, Reply, ReplyPart};
 use crate::hub::request::Mark;
 use crate::quirks::Quirks;
-use crate::translate::{Meter, ReplyContext, StreamRelay};
+use crate::translate::{Meter, ReplyContext, StreamRelay, keep_alive};
 use crate::usage::Usage;
 
 fn start(index: u32, id: &str) -> Delta {
@@ -104,6 +105,7 @@ fn thoughts_are_shown_to_those_who_asked() {
     let text = String::from_utf8(out).expect("text");
     assert!(text.contains("a\\u2028b"), "the SDK for JavaScript takes the letter for a line's end");
     assert!(text.contains("\r\n\r\n\r\ndata: "), "a sign of life is a blank line");
+    assert_eq!(&keep_alive(Dialect::Gemini)[..], b"\r\n");
 }
 
 /// What a client of the same dialect gets, whose bytes are passed on.

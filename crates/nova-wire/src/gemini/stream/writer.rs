@@ -1,7 +1,9 @@
 //! From deltas to chunks.
 //!
-//! A chunk is whole in itself, so there is no block to open or close. Two rules remain: a call stands in
-//! one part with all its arguments, and exactly one chunk, the last, has a `finishReason` and the counts.
+//! A chunk is whole in itself, so there is no block to open or close. Three rules remain: a call stands in
+//! one part with all its arguments; exactly one chunk, the last, has a `finishReason` and the counts; and
+//! every chunk has a part, if only an empty text, because the chats of Google's SDKs forget a turn of
+//! which one chunk had none.
 //!
 //! The frame is the one that Google's SDK for JavaScript (1.30, which Gemini CLI brings along) searches
 //! for: `data: `, one line, a blank line. It takes no comments and no event names, and its search stops
