@@ -30,7 +30,7 @@ fn said(text: &str) -> Part {
 }
 
 fn turn(role: Role, parts: Vec<Part>) -> Turn {
-    Turn { role, parts }
+    Turn::new(role, parts)
 }
 
 fn call(id: &str, name: &str, arguments: &str) -> ToolCall {
@@ -385,7 +385,7 @@ fn any_source() -> impl Strategy<Value = Source> {
 fn any_said() -> impl Strategy<Value = Part> {
     prop_oneof![
         3 => "[a-zé\"]{1,6}".prop_map(|text| said(&text)),
-        1 => any_source().prop_map(|source| Part::Image { source, cache: None }),
+        1 => any_source().prop_map(|source| Part::Image { source, detail: None, cache: None }),
         1 => any_source().prop_map(|source| Part::Document { source, name: Some("a.png".into()), cache: None }),
     ]
 }
