@@ -86,8 +86,12 @@ def test_a_prompt_that_does_not_fit_is_said_in_the_words_that_clients_look_for(c
 
 
 def test_models_are_listed_in_anthropics_shape(client):
-    models = client.models.list()
-    assert "claude-opus-4-7" in [model.id for model in models]
+    every = [model.id for model in client.models.list(limit=1000)]
+    assert "claude-opus-4-7" in every
+    first = client.models.list(limit=2)
+    assert len(first.data) == 2 and first.has_more
+    assert [model.id for model in first] == every, "the SDK turns the pages"
+    assert client.models.retrieve("claude-opus-4-7").type == "model"
 
 
 def test_a_base_url_with_v1_is_told_the_right_one(gateway):
