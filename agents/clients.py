@@ -57,8 +57,11 @@ def claude_code(place, prompt):
     return ["claude", "-p", prompt, "--dangerously-skip-permissions"], environment
 
 
-def codex(place, prompt):
+def codex(place, prompt, listed=False):
+    """Where `listed`, Codex asks the gateway which models there are instead of relying on what it knows."""
     provider = f'name = "NovaStack"\nbase_url = "{place.url}/v1"\nenv_key = "NOVASTACK_API_KEY"\nwire_api = "responses"\nrequest_max_retries = 0\nstream_max_retries = 0\n'
+    if listed:
+        provider += f'model_catalog_url = "{place.url}/v1/models"\n[features]\napi_key_model_discovery = true\n'
     quiet = 'check_for_update_on_startup = false\n[analytics]\nenabled = false\n'
     place.write(".codex/config.toml", f'model = "{place.model}"\nmodel_provider = "nova"\n{quiet}[model_providers.nova]\n{provider}')
     command = ["codex", "exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", prompt]

@@ -71,8 +71,8 @@ class Started:
 def start(gateway, provider, tmp_path):
     def started(agent, dialect, model=None):
         place = Place(tmp_path / "home", tmp_path / "work", gateway.url, gateway.key, model or MODELS[dialect])
-        place.home.mkdir()
-        place.work.mkdir()
+        place.home.mkdir(exist_ok=True)
+        place.work.mkdir(exist_ok=True)
         return Started(agent, place, dialect, provider)
 
     return started
