@@ -14,6 +14,7 @@ use nova_wire::Dialect;
 use serde_json::Value;
 
 use crate::config::{self, Limits, Mount, Retry, Timeouts};
+use crate::count::Calibration;
 
 mod build;
 
@@ -40,6 +41,8 @@ pub struct Snapshot {
     pub timeouts: Timeouts,
     /// How often to try again.
     pub retry: Retry,
+    /// Providers whose own counters of tokens may be asked.
+    pub counters: Vec<String>,
     /// Whether streams are kept alive with comments, which the oldest clients do not understand.
     pub keep_alive: bool,
 }
@@ -50,6 +53,8 @@ pub struct Deployment {
     configured: config::Deployment,
     /// Whether it rests.
     pub breaker: Arc<Breaker>,
+    /// How far estimates of its prompts are off.
+    pub(crate) calibration: Arc<Calibration>,
     /// The model's id as a header.
     pub model_header: HeaderValue,
     /// The provider's id as a header.

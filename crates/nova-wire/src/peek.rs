@@ -80,6 +80,8 @@ struct Pass {
     dialect: Dialect,
     peek: Peek,
     seen: u16,
+    /// Images in the messages, inline or not.
+    images: u64,
     /// Whether a Responses request refers to what is stored.
     stored: bool,
 }
@@ -90,7 +92,7 @@ impl Pass {
         if scan.kind()? != Kind::Object {
             return Err(Fault::new("invalid_type", "must be a JSON object"));
         }
-        let mut pass = Self { dialect, peek: Peek::default(), seen: 0, stored: false };
+        let mut pass = Self { dialect, peek: Peek::default(), seen: 0, images: 0, stored: false };
         scan.tally = Some(Tally::default());
         if dialect == Dialect::Gemini {
             pass.peek = gemini::read(&mut scan)?;
@@ -114,7 +116,7 @@ impl Pass {
             }
             Dialect::Responses | Dialect::Gemini => {}
         }
-        let tokens = scan.tally.map_or(0, |tally| tally.tokens());
+        let tokens = scan.tally.map_or(0, |tally| tally.tokens(pass.images));
         pass.peek.prompt_estimate = tokens + u64::from(pass.peek.messages) * MESSAGE_TOKENS;
         Ok(pass.peek)
     }
@@ -222,7 +224,7 @@ impl Pass {
             return scan.skip().map(drop);
         }
         let kind = word_in(scan, "type")?;
-        self.peek.has_images |= matches!(kind.as_deref(), Some("input_image" | "computer_screenshot"));
+        self.image(matches!(kind.as_deref(), Some("input_image" | "computer_screenshot")));
         Ok(())
     }
 
@@ -270,6 +272,11 @@ impl Pass {
         if role { Ok(()) } else { Err(Fault::new("missing_field", "is missing").in_field("role")) }
     }
 
+    fn image(&mut self, is_one: bool) {
+        self.peek.has_images |= is_one;
+        self.images += u64::from(is_one);
+    }
+
     /// Content: text, nothing, or parts, of which a tool's result has its own content.
     fn content(&mut self, scan: &mut Scanner<'_>) -> Scan<()> {
         match scan.kind()? {
@@ -292,7 +299,7 @@ impl Pass {
                 typed = true;
                 want(scan, Kind::String)?;
                 let kind = scan.string()?.decode().unwrap_or_default();
-                self.peek.has_images |= matches!(&*kind, "image" | "image_url");
+                self.image(matches!(&*kind, "image" | "image_url"));
                 self.peek.is_foreign |= shape::is_foreign_part(self.dialect, &kind);
                 Ok(())
             }

@@ -411,12 +411,11 @@ impl Tally {
     }
 
     /// The tokens that these characters make, roughly: four bytes of ASCII, two narrow characters, one
-    /// and a half wide ones make one each. Reported usage corrects it later.
-    pub(crate) const fn tokens(&self) -> u64 {
-        self.ascii.div_ceil(4)
-            + self.narrow.div_ceil(2)
-            + (self.wide * 2).div_ceil(3)
-            + self.blobs * BLOB_TOKENS
+    /// and a half wide ones make one each. Reported usage corrects it later. An image that is only referred
+    /// to costs what an inline one does.
+    pub(crate) const fn tokens(&self, images: u64) -> u64 {
+        let blobs = if images > self.blobs { images } else { self.blobs };
+        self.ascii.div_ceil(4) + self.narrow.div_ceil(2) + (self.wide * 2).div_ceil(3) + blobs * BLOB_TOKENS
     }
 }
 

@@ -7,9 +7,9 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
-use axum::response::Response;
-use serde::Deserialize;
+use axum::response::{IntoResponse, Json, Response};
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::MAX_BODY;
@@ -97,13 +97,7 @@ pub(super) async fn completions(
     State(engine): State<Engine>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Failure> {
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Failure::too_large(MAX_BODY),
-        _ => Failure::bad_request(None, "the request body ended early"),
-    })?;
-    let request: ChatRequest = serde_json::from_slice(&body)
-        .map_err(|e| Failure::bad_request(None, format!("the request body is no chat request: {e}")))?;
-    let checked = request.check(engine.name())?;
+    let checked = read(body)?.check(engine.name())?;
     let place = engine.admit()?;
     let loaded = engine.loaded().await?;
 
@@ -120,6 +114,31 @@ pub(super) async fn completions(
     let answer = Answer { prompt_tokens: job.prompt.len(), ..answer };
     engine.submit(job)?;
     if stream { Ok(reply::stream(answer, events, place)) } else { reply::whole(answer, events, place).await }
+}
+
+/// `POST /v1/tokenize`: the tokens that a chat's prompt would have, in vLLM's words. Nothing is computed.
+pub(super) async fn tokenize(
+    State(engine): State<Engine>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Failure> {
+    let checked = read(body)?.check(engine.name())?;
+    let loaded = engine.loaded().await?;
+    let (job, _events) = prepare(loaded, checked).await?;
+    Ok(Json(Tokens { count: job.prompt.len() }).into_response())
+}
+
+#[derive(Serialize)]
+struct Tokens {
+    count: usize,
+}
+
+fn read(body: Result<Bytes, BytesRejection>) -> Result<ChatRequest, Failure> {
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Failure::too_large(MAX_BODY),
+        _ => Failure::bad_request(None, "the request body ended early"),
+    })?;
+    serde_json::from_slice(&body)
+        .map_err(|e| Failure::bad_request(None, format!("the request body is no chat request: {e}")))
 }
 
 /// A request that makes sense, in the engine's words.

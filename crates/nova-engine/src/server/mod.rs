@@ -70,6 +70,7 @@ fn router(engine: Engine, token: Option<AccessToken>) -> Router {
     let open = Router::new().route("/health", get(health));
     let guarded = Router::new()
         .route("/v1/chat/completions", post(chat::completions))
+        .route("/v1/tokenize", post(chat::tokenize))
         .route("/v1/models", get(models))
         .route("/metrics", get(metrics))
         .layer(DefaultBodyLimit::max(MAX_BODY))

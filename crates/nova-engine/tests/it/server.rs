@@ -262,3 +262,13 @@ async fn a_shutdown_finishes_what_was_taken_and_then_ends() {
     server.engine.stopped().await;
     assert!(!server.engine.is_ready());
 }
+
+#[tokio::test]
+async fn a_prompt_is_counted_as_its_answer_counts_it() {
+    let server = Server::start().await;
+    let counted = parse(&server.chat(hello()).await.1)["usage"]["prompt_tokens"].clone();
+    let body = with(hello(), json!({"model": "nova-local-mini"})).to_string();
+    let (status, body) =
+        server.ask("POST /v1/tokenize HTTP/1.1\r\ncontent-type: application/json", &body).await;
+    assert_eq!((status, &parse(&body)["count"]), (200, &counted), "{body}");
+}

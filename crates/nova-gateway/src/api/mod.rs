@@ -19,7 +19,7 @@ use self::paths::Endpoint;
 use crate::error::{Code, GatewayError};
 use crate::pipeline::relay::Outgoing;
 use crate::state::Worker;
-use crate::{admin, pipeline};
+use crate::{admin, count, pipeline};
 
 /// Answers one request, whatever it is.
 pub async fn serve(worker: &Arc<Worker>, request: Request<Incoming>) -> Response<Outgoing> {
@@ -31,6 +31,7 @@ pub async fn serve(worker: &Arc<Worker>, request: Request<Incoming>) -> Response
             (Endpoint::Answer(asked), &Method::POST) => {
                 Box::pin(pipeline::answer(worker, asked, request)).await
             }
+            (Endpoint::Count(asked), &Method::POST) => Box::pin(count::answer(worker, asked, request)).await,
             (Endpoint::Models(google), &Method::GET) => models::list(worker, &request, google),
             (Endpoint::Model(name, google), &Method::GET) => models::one(worker, &request, (&name, google)),
             (_, method) => {
@@ -62,7 +63,7 @@ fn refuse(worker: &Worker, dialect: Dialect, error: &GatewayError) -> Response<O
     error.response(dialect, worker.next_id().as_str()).map(Outgoing::whole)
 }
 
-fn json(body: impl Into<Bytes>) -> Response<Outgoing> {
+pub(crate) fn json(body: impl Into<Bytes>) -> Response<Outgoing> {
     let mut response = Response::new(Outgoing::whole(body));
     *response.status_mut() = StatusCode::OK;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

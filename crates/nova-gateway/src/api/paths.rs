@@ -15,6 +15,8 @@ use crate::pipeline::{Asked, Framing};
 pub(super) enum Endpoint<'a> {
     /// `POST`: a model's answer.
     Answer(Asked),
+    /// `POST`: how many tokens a prompt has.
+    Count(Asked),
     /// `GET`: all models, in the shape of Gemini where the flag is set.
     Models(bool),
     /// `GET`: one model, in the shape of Gemini where the flag is set.
@@ -34,6 +36,8 @@ pub(super) fn endpoint<'a>(path: &'a str, query: Option<&str>) -> Option<Endpoin
         "chat/completions" => Some(Endpoint::Answer(Asked::of(Dialect::Chat))),
         "messages" => Some(Endpoint::Answer(Asked::of(Dialect::Messages))),
         "responses" => Some(Endpoint::Answer(Asked::of(Dialect::Responses))),
+        "messages/count_tokens" => Some(Endpoint::Count(Asked::of(Dialect::Messages))),
+        "responses/input_tokens" => Some(Endpoint::Count(Asked::of(Dialect::Responses))),
         "models" => Some(Endpoint::Models(false)),
         rest => under_models(rest.strip_prefix("models/")?, query, false),
     }
@@ -47,12 +51,14 @@ fn under_models<'a>(rest: &'a str, query: Option<&str>, google: bool) -> Option<
         "generateContent" => Framing::Whole,
         "streamGenerateContent" if parameter(query, "alt").as_deref() == Some("sse") => Framing::Events,
         "streamGenerateContent" => Framing::Array,
+        "countTokens" => Framing::Count,
         _ if rest.is_empty() => return None,
         _ => return Some(Endpoint::Model(rest, google)),
     };
     (!model.is_empty()).then(|| {
         let key = parameter(query, "key").map(Cow::into_owned);
-        Endpoint::Answer(Asked { key, ..Asked::gemini(model, framing) })
+        let asked = Asked { key, ..Asked::gemini(model, framing) };
+        if framing == Framing::Count { Endpoint::Count(asked) } else { Endpoint::Answer(asked) }
     })
 }
 
@@ -77,6 +83,9 @@ mod tests {
         check("/chat/completions", Some(Endpoint::Answer(Asked::of(Dialect::Chat))));
         check("/messages", Some(Endpoint::Answer(Asked::of(Dialect::Messages))));
         check("/responses", Some(Endpoint::Answer(Asked::of(Dialect::Responses))));
+        check("/messages/count_tokens", Some(Endpoint::Count(Asked::of(Dialect::Messages))));
+        check("/responses/input_tokens", Some(Endpoint::Count(Asked::of(Dialect::Responses))));
+        check("/models/a/b:countTokens", Some(Endpoint::Count(Asked::gemini("a/b", Framing::Count))));
         check("/models", Some(Endpoint::Models(false)));
         check("/models/deepseek/deepseek-v4", Some(Endpoint::Model("deepseek/deepseek-v4".into(), false)));
         check("/models/deepseek%2Fdeepseek-v4", Some(Endpoint::Model("deepseek/deepseek-v4".into(), false)));

@@ -38,6 +38,8 @@ const DEFAULT_BODY_TIME: Duration = Duration::from_secs(30);
 /// Answers that are not streamed may take this long; OpenAI's SDKs wait as long themselves.
 const DEFAULT_WHOLE: Duration = Duration::from_secs(600);
 const DEFAULT_KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Who counts tokens for nothing, exactly.
+const DEFAULT_COUNTERS: [&str; 3] = ["anthropic", "gemini", LOCAL_PROVIDER];
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// What the checks share.
@@ -78,6 +80,8 @@ pub(crate) fn check(read: Read, source: &str, env: &Env, problems: &mut Vec<Prob
         },
         engine,
         telemetry: checker.telemetry(&raw.telemetry),
+        store_responses: raw.responses.store.unwrap_or_else(|| is_local(raw.database.as_ref())),
+        count_tokens: checker.counters(raw.count_tokens.as_deref(), &catalog),
         streaming_beta: raw.streaming_beta.unwrap_or(true)
             && env.variable("DISABLE_STREAMING_BETA").is_none_or(|value| value != "1"),
         catalog,
@@ -103,6 +107,11 @@ fn builtin() -> Result<&'static Catalog, String> {
         .get_or_init(|| Catalog::builtin().map_err(|error| error.to_string()))
         .as_ref()
         .map_err(String::clone)
+}
+
+/// Whether the database is a file of this machine.
+fn is_local(url: Option<&Located<String>>) -> bool {
+    url.is_none_or(|url| url.starts_with("sqlite:"))
 }
 
 /// The deadlines of deployments that say nothing themselves.
@@ -305,6 +314,16 @@ impl Checker<'_> {
             max_sequences: self.count(raw.max_sequences),
             context: self.count(raw.context),
         }
+    }
+
+    fn counters(&mut self, raw: Option<&[Located<String>]>, catalog: &Catalog) -> Vec<String> {
+        let Some(names) = raw else { return DEFAULT_COUNTERS.map(str::to_owned).to_vec() };
+        for name in names.iter().filter(|name| catalog.provider(name).is_none()) {
+            let known = catalog.providers().map(|provider| provider.id.as_str());
+            let hint = did_you_mean(name, known);
+            self.problem(name, format!("there is no provider `{}`", name.value)).hint = hint;
+        }
+        names.iter().map(|name| name.value.clone()).collect()
     }
 
     fn telemetry(&mut self, raw: &RawTelemetry) -> Telemetry {

@@ -56,6 +56,10 @@ pub struct Config {
     pub engine: Engine,
     /// Logs.
     pub telemetry: Telemetry,
+    /// Providers whose own counters of tokens may be asked, by id.
+    pub count_tokens: Vec<String>,
+    /// Whether conversations in the Responses dialect are kept, prompts included.
+    pub store_responses: bool,
     /// Rules that choose models, kept as they are written until rules are evaluated.
     pub rules: Vec<Rule>,
     /// Whether streams may carry what the oldest clients do not understand: keep-alive comments.

@@ -60,6 +60,11 @@ pub struct RawConfig {
     pub engine: RawEngine,
     /// Logs.
     pub telemetry: RawTelemetry,
+    /// Providers that are asked to count a prompt's tokens (`count_tokens`, `countTokens`), where they can;
+    /// for all others the gateway estimates. Default: `[anthropic, gemini, local]`; `[]` asks nobody.
+    pub count_tokens: Option<Vec<Located<String>>>,
+    /// What is kept of answers in OpenAI's Responses dialect.
+    pub responses: RawResponses,
     /// Rules that choose a model, in the `if` and `use` form.
     pub route: Vec<RawIfRule>,
     /// Rules that choose a model, in the `match` and `model` form.
@@ -123,6 +128,16 @@ pub struct RawDeployment {
     /// How long things may take here, where that differs.
     #[serde(default)]
     pub timeouts: RawDeadlines,
+}
+
+/// What is kept of answers in OpenAI's Responses dialect.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawResponses {
+    /// Whether conversations are kept in the database for 30 days, prompts included, so that clients can go on
+    /// with `previous_response_id`. They are not encrypted there. Default: true with SQLite, false with
+    /// PostgreSQL, which others may read.
+    pub store: Option<bool>,
 }
 
 /// How long an exchange with a provider may take.

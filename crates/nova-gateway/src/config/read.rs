@@ -51,7 +51,7 @@ impl Read {
 
 /// Top-level keys from which no name of a model or provider comes. What is lost below any other, a
 /// misspelled one included, may have been where a name was given.
-const NAMELESS: [&str; 17] = [
+const NAMELESS: [&str; 19] = [
     "listen",
     "allow_remote",
     "data_dir",
@@ -66,6 +66,8 @@ const NAMELESS: [&str; 17] = [
     "limits",
     "keys",
     "telemetry",
+    "count_tokens",
+    "responses",
     "route",
     "routes",
     "streaming_beta",

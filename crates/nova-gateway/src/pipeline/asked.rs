@@ -22,6 +22,8 @@ pub enum Framing {
     Whole,
     /// Server-sent events.
     Events,
+    /// No answer: the prompt is counted.
+    Count,
     /// A JSON array of the chunks. We send one chunk: nobody who wants to see an answer grow asks for this.
     Array,
 }

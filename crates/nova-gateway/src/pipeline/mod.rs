@@ -99,15 +99,20 @@ pub async fn answer(
             error.response(asked.dialect, id.as_str()).map(Outgoing::whole)
         }
     };
-    let headers = response.headers_mut();
-    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
-        headers.insert("x-request-id", value.clone());
-        headers.insert("request-id", value);
-    }
+    name(&mut response, &id);
     if asked.dialect != path {
+        let headers = response.headers_mut();
         headers.insert("x-novastack-dialect", HeaderValue::from_static(asked.dialect.as_str()));
     }
     if asked.framing == Some(Framing::Array) { response.map(Outgoing::in_array) } else { response }
+}
+
+/// Puts the request's id into its answer, under the names that either SDK reads.
+pub(crate) fn name(response: &mut Response<Outgoing>, id: &RequestId) {
+    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+        response.headers_mut().insert("x-request-id", value.clone());
+        response.headers_mut().insert("request-id", value);
+    }
 }
 
 async fn stages(
@@ -148,24 +153,24 @@ async fn stages(
 
 /// What is known of a request that is refused, for its record.
 #[derive(Debug, Default)]
-struct Known {
+pub(crate) struct Known {
     key: Option<Arc<Key>>,
     model: String,
     stream: bool,
 }
 
 /// A request that has a plan.
-struct Understood {
-    key: Arc<Key>,
+pub(crate) struct Understood {
+    pub(crate) key: Arc<Key>,
     permit: Option<Permit>,
-    body: Bytes,
-    peek: Peek,
-    plan: Plan,
+    pub(crate) body: Bytes,
+    pub(crate) peek: Peek,
+    pub(crate) plan: Plan,
     strict: bool,
 }
 
 /// Stages 1 to 4.
-async fn understand(
+pub(crate) async fn understand(
     worker: &Worker,
     asked: &mut Asked,
     request: Request<Incoming>,

@@ -22,6 +22,7 @@ pub async fn read(
     snapshot: &Snapshot,
 ) -> Result<(Bytes, Peek), GatewayError> {
     let body = whole(headers, body, snapshot).await?;
+    let body = if asked.framing == Some(Framing::Count) { counted(body)? } else { body };
     let versioned = headers.contains_key("anthropic-version");
     let (dialect, peek) = Peek::read_any(asked.dialect, versioned, &body);
     asked.dialect = dialect;
@@ -36,6 +37,15 @@ pub async fn read(
         return Err(GatewayError { param: Some("model".into()), detail: Some("missing_field"), ..error });
     }
     Ok((body, peek))
+}
+
+/// What Gemini's counter is asked about, which may stand in a request of its own.
+fn counted(body: Bytes) -> Result<Bytes, GatewayError> {
+    let fields = nova_wire::splice::fields(&body)?;
+    let inner = fields
+        .iter()
+        .find(|field| matches!(field.name.as_str(), "generateContentRequest" | "generate_content_request"));
+    Ok(inner.map_or_else(|| body.clone(), |field| body.slice(field.value.clone())))
 }
 
 /// The whole body, decoded, within the configured size and time.

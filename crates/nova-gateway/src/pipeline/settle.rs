@@ -51,6 +51,9 @@ const BYTES_PER_TOKEN: u64 = 4;
 pub fn settle(receipt: &mut Receipt, outcome: Outcome<'_>, meter: &Meter) {
     let (usage, estimated) = tokens(receipt, meter);
     let deployment = receipt.answered_by.and_then(|id| receipt.snapshot.deployment(id));
+    if let (Some(deployment), false) = (deployment, estimated) {
+        deployment.calibration.observe(receipt.prompt_estimate, usage.prompt());
+    }
     let price = deployment.and_then(|deployment| deployment.price.as_ref());
     // An answer without any output is free for whoever asked; see docs/guides/usage.md.
     let billable = meter.content_started && usage.output > 0;

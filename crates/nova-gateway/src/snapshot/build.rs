@@ -33,15 +33,15 @@ impl Snapshot {
     /// # Errors
     /// Where names clash or cannot be shown to clients.
     pub fn build(config: &Config, before: Option<&Self>) -> Result<Self, BuildError> {
-        let breakers: HashMap<&str, &Arc<Breaker>> = before
+        let known: HashMap<&str, &Deployment> = before
             .into_iter()
             .flat_map(|before| &before.deployments)
-            .map(|deployment| (&*deployment.name, &deployment.breaker))
+            .map(|deployment| (&*deployment.name, deployment))
             .collect();
         let deployments = config
             .deployments
             .iter()
-            .map(|configured| deployment(configured, breakers.get(&*configured.name).copied()))
+            .map(|configured| deployment(configured, known.get(&*configured.name).copied()))
             .collect::<Result<Vec<_>, _>>()?;
         let served: Vec<&Model> = config.served_models().collect();
         let models = served.iter().map(|model| listed(model, config)).collect();
@@ -62,6 +62,7 @@ impl Snapshot {
             limits: config.limits.clone(),
             timeouts: config.timeouts.clone(),
             retry: config.retry,
+            counters: config.count_tokens.clone(),
             keep_alive: config.streaming_beta,
         })
     }
@@ -69,11 +70,13 @@ impl Snapshot {
 
 fn deployment(
     configured: &config::Deployment,
-    breaker: Option<&Arc<Breaker>>,
+    before: Option<&Deployment>,
 ) -> Result<Deployment, BuildError> {
     let header = |name: &str| HeaderValue::from_str(name).map_err(|_| BuildError::Name(name.to_owned()));
     Ok(Deployment {
-        breaker: breaker.map_or_else(|| Arc::new(Breaker::new(BREAKER_THRESHOLD)), Arc::clone),
+        breaker: before
+            .map_or_else(|| Arc::new(Breaker::new(BREAKER_THRESHOLD)), |it| Arc::clone(&it.breaker)),
+        calibration: before.map_or_else(Arc::default, |it| Arc::clone(&it.calibration)),
         model_header: header(&configured.model)?,
         provider_header: header(&configured.provider)?,
         configured: configured.clone(),

@@ -4,6 +4,7 @@
 
 mod admin;
 mod answers;
+mod counts;
 mod failures;
 mod form;
 mod harness;
