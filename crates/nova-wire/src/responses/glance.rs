@@ -111,6 +111,11 @@ impl Glance {
         Ok(())
     }
 
+    /// Whether the event's item is a call of one of the client's tools.
+    pub(super) fn is_call(&self) -> bool {
+        matches!(self.item.as_deref(), Some("function_call" | "custom_tool_call"))
+    }
+
     /// Puts what was found into the meter.
     pub(super) fn count(&self, meter: &mut Meter) {
         if let Some(model) = &self.model {

@@ -9,7 +9,8 @@
 //! alike; `hosted` bridges the tools that OpenAI defines and the client runs, `free_text` the ones that
 //! take no JSON, and `parallel` a wrapper that models leak.
 //!
-//! A thought is written as a summary, not as `reasoning_text`: Codex shows only summaries, and sends only
+//! A thought is always shown, since the dialect has items for it that no client takes for the answer. It
+//! is written as a summary, not as `reasoning_text`: Codex shows only summaries, and sends only
 //! them back, which the models of DeepSeek and Moonshot insist on. A provider's signature over it is
 //! `encrypted_content`; an item that has nothing else is [`RedactedThinking`].
 //!

@@ -102,6 +102,9 @@ fn check_stream(row: &Row, stream: &[u8]) -> Relayed {
     let passed = relay_any_way(&direct, stream, &row.file);
     assert_eq!(passed.meter.usage, first.meter.usage, "{} observed and read", row.file);
     assert_eq!(passed.error.is_some(), first.error.is_some(), "{}: {:?}", row.file, passed.error);
+    if row.upstream == Dialect::Responses {
+        assert_eq!(passed.meter.finish, first.meter.finish, "{} observed and read", row.file);
+    }
     if first.error.is_none() {
         check_said(row, stream, &relayed);
     }

@@ -38,7 +38,9 @@ fn read_part(place: String, part: Value) -> Result<Part, BadRequest> {
         "refusal" => Ok(Part::Refusal { text: part.need_string("refusal")? }),
         "input_image" | "computer_screenshot" => {
             let source = image(&mut part)?;
-            Ok(Part::Image { source, detail: part.string("detail")?, cache: part.take("cache_control") })
+            // OpenAI's SDKs always say it, and `auto` says nothing.
+            let detail = part.string("detail")?.filter(|detail| detail != "auto");
+            Ok(Part::Image { source, detail, cache: part.take("cache_control") })
         }
         "input_file" => file(part),
         _ => {

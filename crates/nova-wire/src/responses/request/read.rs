@@ -52,7 +52,7 @@ fn read_as(body: &[u8], bridge: bool) -> Result<Request, BadRequest> {
     if let Some(text) = body.string("instructions")? {
         request.turns.push(Turn::new(Role::System, vec![Part::Text { text, cache: None }]));
     }
-    tools::read(&mut body, &mut request, bridge)?;
+    tools::read(&mut body, &mut request, &mut extra, bridge)?;
     items::read(&mut body, &mut request, bridge)?;
     tools::read_choice(&mut body, &mut request)?;
     read_reasoning(&mut body, &mut request, &mut extra)?;
@@ -135,10 +135,14 @@ fn read_format(mut format: Object) -> Result<Format, BadRequest> {
         "text" => Ok(Format::Text),
         "json_object" => Ok(Format::JsonObject),
         "json_schema" => {
-            let schema = format.object("schema")?.ok_or_else(|| format.missing("schema"))?;
+            let mut schema = format.object("schema")?.ok_or_else(|| format.missing("schema"))?.fields;
+            if let Some(about) = format.string("description")? {
+                // Beside the schema no other dialect has a place for it.
+                schema.entry("description").or_insert_with(|| about.into());
+            }
             Ok(Format::JsonSchema {
                 name: format.string("name")?.unwrap_or_else(|| "answer".to_owned()),
-                schema: Value::Object(schema.fields),
+                schema: Value::Object(schema),
                 strict: format.flag("strict")?,
             })
         }

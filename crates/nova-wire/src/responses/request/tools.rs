@@ -1,6 +1,6 @@
 //! What the model may call, and must.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::error::BadRequest;
 use crate::fields::{Object, wrong_type, wrong_value};
@@ -8,11 +8,32 @@ use crate::hub::request::{Request, Tool, ToolChoice};
 use crate::responses::hosted::Hosted;
 
 /// Reads `tools`; `bridge` makes functions of those that OpenAI defines and the client runs.
-pub(super) fn read(body: &mut Object, request: &mut Request, bridge: bool) -> Result<(), BadRequest> {
+pub(super) fn read(
+    body: &mut Object,
+    request: &mut Request,
+    extra: &mut Map<String, Value>,
+    bridge: bool,
+) -> Result<(), BadRequest> {
     for (at, tool) in body.list("tools")?.unwrap_or_default().into_iter().enumerate() {
+        for field in unread(&tool) {
+            extra.insert(format!("tools.{field}"), Value::Bool(true));
+        }
         read_tool(Object::new(format!("tools[{at}]"), tool)?, &mut request.tools, bridge)?;
     }
     Ok(())
+}
+
+/// The fields of a function that the hub has no place for.
+fn unread(tool: &Value) -> impl Iterator<Item = &str> {
+    const READ: [&str; 7] =
+        ["type", "name", "description", "parameters", "strict", "cache_control", "function"];
+    let fields = tool.as_object().filter(|fields| fields.get("type").is_none_or(|kind| kind == "function"));
+    fields
+        .into_iter()
+        .flatten()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(name, _)| name.as_str())
+        .filter(|name| !READ.contains(name))
 }
 
 /// Reads one entry, which may stand for several tools.

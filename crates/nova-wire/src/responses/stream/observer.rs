@@ -11,6 +11,7 @@ use memchr::memmem::Finder;
 use crate::chat::garbage;
 use crate::dialect::Dialect;
 use crate::error;
+use crate::hub::reply::Finish;
 use crate::quirks::Quirks;
 use crate::responses::failure;
 use crate::responses::glance::Glance;
@@ -22,6 +23,8 @@ use crate::translate::{Meter, Seen};
 pub struct Observer {
     ended: bool,
     passed: u64,
+    /// Whether a call of one of the client's tools has begun: not every last event repeats it.
+    has_calls: bool,
 }
 
 /// The marks, with their search tables: making those costs more than a search.
@@ -39,7 +42,7 @@ static MARKS: LazyLock<Marks> = LazyLock::new(|| Marks {
 impl Observer {
     /// An observer at the beginning of a stream. No quirk known so far bears on it.
     pub const fn new(_quirks: &Quirks) -> Self {
-        Self { ended: false, passed: 0 }
+        Self { ended: false, passed: 0, has_calls: false }
     }
 
     /// How many events were good: the number of the next one.
@@ -98,9 +101,13 @@ impl Observer {
             "response.output_item.added" => {
                 // Messages and thoughts begin empty; every other item is content by being there.
                 let empty = matches!(glance.item.as_deref(), Some("message" | "reasoning"));
+                self.has_calls |= glance.is_call();
                 Seen { content: !empty, ..Seen::default() }
             }
-            "response.output_item.done" => Seen { content: true, ..Seen::default() },
+            "response.output_item.done" => {
+                self.has_calls |= glance.is_call();
+                Seen { content: true, ..Seen::default() }
+            }
             "response.completed" | "response.incomplete" => self.end(glance, meter),
             // A whole answer where a stream was asked for.
             "" if glance.has_output => self.end(glance, meter),
@@ -111,6 +118,9 @@ impl Observer {
     fn end(&mut self, glance: &Glance, meter: &mut Meter) -> Seen {
         self.ended = true;
         glance.count(meter);
+        if self.has_calls && meter.finish == Some(Finish::Stop) {
+            meter.finish = Some(Finish::ToolCalls);
+        }
         if meter.output_bytes == 0 {
             // Nothing came in pieces.
             meter.output_bytes = glance.output_bytes;

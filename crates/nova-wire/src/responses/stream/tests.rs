@@ -326,7 +326,7 @@ fn the_observer_counts_without_reading_what_passes() {
     assert_eq!(observer.passed(), 7);
     assert_eq!(meter.output_bytes, 15 + 2, "as they stand in the JSON");
     assert_eq!(meter.bad_events, 1);
-    assert_eq!(meter.finish, Some(Finish::Stop), "the last event names no items");
+    assert_eq!(meter.finish, Some(Finish::ToolCalls), "although the last event names no items");
     assert_eq!(meter.upstream_model.as_deref(), Some("gpt-5"));
     assert_eq!(meter.usage.map(|usage| usage.prompt()), Some(9));
 }

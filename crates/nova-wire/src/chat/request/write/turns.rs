@@ -318,7 +318,9 @@ fn content_parts(draft: &mut Draft<'_>, parts: &[&Part]) -> Result<Vec<Value>, B
             Part::Image { source, detail, cache } => {
                 let mut image = image(draft, source)?;
                 if let Some(detail) = detail {
-                    image["image_url"]["detail"] = detail.as_str().into();
+                    // Codex's word for the most that there is; only Responses has it.
+                    let detail = if detail == "original" { "high" } else { detail };
+                    image["image_url"]["detail"] = detail.into();
                 }
                 (image, cache.as_ref())
             }
