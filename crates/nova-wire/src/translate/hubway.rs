@@ -120,6 +120,10 @@ fn unfit(request: &mut hub::request::Request, target: &Target<'_>, dropped: &mut
             }
         }
     }
+    let promises = matches!(target.dialect, Dialect::Chat | Dialect::Messages | Dialect::Responses);
+    if !promises && request.tools.iter().any(|tool| tool.strict == Some(true)) {
+        lost.push("tools[].strict".to_owned());
+    }
     if marked && !keeps_marks {
         lost.push("cache_control".to_owned());
     }

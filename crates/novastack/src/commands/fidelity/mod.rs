@@ -3,12 +3,13 @@
 //! Nothing in the page is claimed by hand. Every cell is one translation, made while the page is written:
 //! a request (or an answer) with the feature goes through the wire crate, and the cell says what was found
 //! at the places where the other dialect keeps it. A feature that is neither found nor named as dropped
-//! would be lost in silence; the page then says so in bold, and a test refuses it.
+//! would be lost in silence; a test refuses that.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anyhow::{Context as _, Result};
+use nova_wire::quirks::ToolChoiceForm;
 use nova_wire::{Dialect, Peek, Quirks, ReplyContext, Target, translate};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -62,7 +63,7 @@ impl Fate {
             Self::Approximated => "about",
             Self::Dropped => "named",
             Self::Refused => "400",
-            Self::Absent => "**lost**",
+            Self::Absent => "no",
             Self::None => "",
         }
     }
@@ -76,8 +77,7 @@ pub(crate) fn page() -> Result<String> {
     let names: Vec<&str> = asked.iter().map(|feature| feature.name.as_str()).collect();
     table(&mut out, &UPSTREAMS, &names, |at, client, upstream| request(&asked[at], client, upstream))?;
     out.push_str(
-        "\n## Answers\n\nFrom the upstream's dialect to the client's. An empty place in a client's dialect is \
-         no loss that could be named: the answer says what the dialect can say.\n",
+        "\n## Answers\n\nFrom the upstream's dialect to the client's.\n",
     );
     let said: Vec<Said> = serde_json::from_str(ANSWERS).context("answers.json")?;
     let names: Vec<&str> = said.iter().map(|feature| feature.name.as_str()).collect();
@@ -95,10 +95,12 @@ const INTRODUCTION: &str = "# What each dialect carries\n\n\
     | about | carried as the nearest thing that the other dialect has |\n\
     | named | left out and named in `x-novastack-dropped`; `x-novastack-strict: true` makes it a 400 |\n\
     | 400 | refused, with the place in the message, because leaving it out would change what is asked |\n\
+    | no | the second dialect has no place for it (answers only) |\n\
     | (empty) | the first dialect cannot say it |\n";
 
 const LEFT_OUT: &str = "\n## Left out\n\n\
-    - Audio and video are not translated: between dialects they are refused. Passed through they are untouched.\n\
+    - Audio is carried between chat, Responses and Gemini and refused elsewhere; video is refused. Passed through both are \
+    untouched.\n\
     - Tools that a provider runs itself (web search, code execution) have no counterpart elsewhere and are named as \
     dropped; what such tools did in earlier turns is left out in pairs, so that no result stands without its call.\n\
     - More than one choice (`n`, `candidateCount`) exists only where both sides have it.\n\
@@ -151,7 +153,13 @@ fn request(asked: &Asked, client: Dialect, upstream: Dialect) -> Result<Fate> {
     if peek.model.is_empty() {
         peek.model = "m".to_owned();
     }
-    let quirks = Quirks { documents: Some(true), ..Quirks::default() };
+    let quirks = Quirks {
+        documents: Some(true),
+        // Converse has no word for "none"; its catalogue row says so.
+        tool_choice: (upstream == Dialect::Converse)
+            .then(|| vec![ToolChoiceForm::Auto, ToolChoiceForm::Required, ToolChoiceForm::Named]),
+        ..Quirks::default()
+    };
     let target = Target { dialect: upstream, model: "up", quirks: &quirks, max_output: None };
     let Ok(outbound) = translate::request(client, body.as_bytes(), &peek, &target) else {
         return Ok(Fate::Refused);
