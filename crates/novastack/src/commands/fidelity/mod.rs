@@ -76,9 +76,7 @@ pub(crate) fn page() -> Result<String> {
     let asked: Vec<Asked> = serde_json::from_str(REQUESTS).context("requests.json")?;
     let names: Vec<&str> = asked.iter().map(|feature| feature.name.as_str()).collect();
     table(&mut out, &UPSTREAMS, &names, |at, client, upstream| request(&asked[at], client, upstream))?;
-    out.push_str(
-        "\n## Answers\n\nFrom the upstream's dialect to the client's.\n",
-    );
+    out.push_str("\n## Answers\n\nFrom the upstream's dialect to the client's.\n");
     let said: Vec<Said> = serde_json::from_str(ANSWERS).context("answers.json")?;
     let names: Vec<&str> = said.iter().map(|feature| feature.name.as_str()).collect();
     table(&mut out, &CLIENTS, &names, |at, upstream, client| answer(&said[at], upstream, client))?;
