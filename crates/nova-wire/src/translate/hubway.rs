@@ -41,7 +41,8 @@ pub(super) fn request(
     let mut dropped = Vec::new();
     if !own {
         // What only the client's dialect knows has no meaning in another.
-        let shared = gemini::request::shared(client, target.dialect, &mut request.extra);
+        let mut shared = gemini::request::shared(client, target.dialect, &mut request.extra);
+        shared.extend(responses::request::shared(client, target.dialect, &mut request.extra));
         let lost = std::mem::replace(&mut request.extra, shared);
         dropped.extend(lost.into_iter().filter_map(named));
         unfit(&mut request, target, &mut dropped);

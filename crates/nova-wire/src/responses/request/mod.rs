@@ -25,6 +25,7 @@ mod write;
 
 pub use echo::echo;
 pub(crate) use own::own;
+pub(crate) use params::shared;
 pub use read::read;
 pub(crate) use read::read_own;
 pub use write::write;

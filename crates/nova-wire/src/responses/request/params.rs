@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::write::Draft;
+use crate::dialect::Dialect;
 use crate::hub::request::{Format, Thinking, Tool, ToolChoice};
 use crate::messages::ids;
 use crate::quirks::{JsonSchemaSupport, ThinkingSwitch, ToolChoiceForm};
@@ -19,6 +20,22 @@ const ENCRYPTED: &str = "reasoning.encrypted_content";
 
 /// The words for effort, weakest first.
 const EFFORTS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
+
+/// Takes the fields of a chat request that Responses has as well. The other way round they stay behind:
+/// of the hosts that speak chat only OpenAI's own know them, and some refuse what they do not know.
+pub(crate) fn shared(client: Dialect, target: Dialect, extra: &mut Map<String, Value>) -> Map<String, Value> {
+    const SAME: [&str; 5] =
+        ["metadata", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "service_tier"];
+    let mut shared = Map::new();
+    if (client, target) != (Dialect::Chat, Dialect::Responses) {
+        return shared;
+    }
+    for name in SAME {
+        shared.extend(extra.shift_remove(name).map(|value| (name.to_owned(), value)));
+    }
+    shared.extend(extra.shift_remove("verbosity").map(|value| ("text.verbosity".to_owned(), value)));
+    shared
+}
 
 /// Writes the fields.
 pub(super) fn write(draft: &mut Draft<'_>, most: Option<u64>) {
