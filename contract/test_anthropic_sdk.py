@@ -99,3 +99,15 @@ def test_a_base_url_with_v1_is_told_the_right_one(gateway):
     with pytest.raises(anthropic.NotFoundError) as caught:
         client.messages.create(model="claude-opus-4-7", max_tokens=10, messages=HELLO)
     assert "`/v1/messages`" in str(caught.value)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_tokens_are_counted_with_tools_and_system(client, model):
+    def count(**more):
+        return client.messages.count_tokens(model=model, messages=HELLO, **more).input_tokens
+
+    alone = count()
+    assert alone > 0
+    if not model.startswith("claude"):
+        assert alone < count(system="Be brief.") < count(system="Be brief.", tools=TOOLS)
+    assert client.beta.messages.count_tokens(model=model, messages=HELLO).input_tokens == alone

@@ -5,7 +5,7 @@ from google import genai
 from google.genai import errors, types
 
 # One for each dialect that a provider may speak; the first speaks the client's.
-MODELS = ["deepseek-v4-pro", "claude-opus-4-7", "gpt-5.5"]
+MODELS = ["gemini-3.1-pro-preview", "deepseek-v4-pro", "claude-opus-4-7", "gpt-5.5"]
 CITIES = [{"city": "Paris"}, {"city": "東京"}]
 WEATHER = types.Tool(function_declarations=[types.FunctionDeclaration(
     name="get_weather",
@@ -82,6 +82,11 @@ def test_thinking_is_shown_to_those_who_ask(client, model):
     assert "".join(part.text for part in parts if part.text and not part.thought) == f"This is {model} speaking."
     plain = client.models.generate_content(model=model, contents="Hello")
     assert not any(part.thought for part in plain.candidates[0].content.parts)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_tokens_are_counted(client, model):
+    assert client.models.count_tokens(model=model, contents="Hello, how are you today?").total_tokens > 3
 
 
 def test_errors_are_googles(client, gateway):

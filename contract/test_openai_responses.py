@@ -14,7 +14,7 @@ TOOLS = [{
 }]
 NOTE = [{"type": "custom", "name": "write_note", "description": "Writes a note, as free text."}]
 # One for each dialect that a provider may speak; the first speaks the client's.
-MODELS = ["gpt-5.5", "deepseek-v4-pro", "claude-opus-4-7"]
+MODELS = ["gpt-5.5", "deepseek-v4-pro", "claude-opus-4-7", "gemini-3.1-pro-preview"]
 CITIES = [{"city": "Paris"}, {"city": "東京"}]
 HELLO = [{"role": "user", "content": "Hello"}]
 

@@ -47,6 +47,11 @@ test("thinking is shown to those who ask", () =>
     assert.equal(answer.text, `This is ${model} speaking.`);
   }));
 
+test("tokens are counted", () =>
+  each(EVERY_DIALECT, async (model) => {
+    assert.ok((await models.countTokens({ model, contents: "Hello, how are you today?" })).totalTokens > 3);
+  }));
+
 test("errors are the SDK's class with Google's body", async () => {
   const ask = (model) => models.generateContent({ model, contents: "Hello" });
   const is = (status, word) => (error) => error instanceof ApiError && error.status === status && error.message.includes(word);

@@ -3,7 +3,7 @@
 export const { GATEWAY_URL, GATEWAY_KEY } = process.env;
 
 // One model for each dialect that a provider may speak: Responses, Chat Completions, Messages, Gemini.
-export const EVERY_DIALECT = ["gpt-5.5", "deepseek-v4-pro", "claude-opus-4-7"];
+export const EVERY_DIALECT = ["gpt-5.5", "deepseek-v4-pro", "claude-opus-4-7", "gemini-3.1-pro-preview"];
 
 export const HELLO = [{ role: "user", content: "Hello" }];
 
