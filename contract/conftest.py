@@ -16,26 +16,25 @@ CONFIG = """
 providers:
   deepseek:
     base_url: {url}/deepseek
-    endpoints:
-      - {{ dialect: chat }}
+    endpoints: [{{ dialect: chat }}]
   moonshot:
-    endpoints:
-      - {{ dialect: chat, base_url: {url}/moonshot/v1 }}
+    base_url: {url}/moonshot
+    endpoints: [{{ dialect: chat }}]
   minimax:
-    endpoints:
-      - {{ dialect: chat, base_url: {url}/minimax/v1 }}
+    base_url: {url}/minimax
+    endpoints: [{{ dialect: chat }}]
   dashscope:
-    endpoints:
-      - {{ dialect: chat, base_url: {url}/dashscope/v1 }}
+    base_url: {url}/dashscope
+    endpoints: [{{ dialect: chat }}]
   anthropic:
-    endpoints:
-      - {{ dialect: messages, base_url: {url}/anthropic/v1 }}
+    base_url: {url}/anthropic
+    endpoints: [{{ dialect: messages }}]
   openai:
-    endpoints:
-      - {{ dialect: responses, base_url: {url}/openai/v1 }}
+    base_url: {url}/openai/v1
+    endpoints: [{{ dialect: responses }}]
   gemini:
-    endpoints:
-      - {{ dialect: gemini, base_url: {url}/gemini/v1beta }}
+    base_url: {url}/gemini/v1beta
+    endpoints: [{{ dialect: gemini }}]
   faulty:
     like: openai-compatible
     base_url: {url}/faulty/v1

@@ -42,6 +42,8 @@ class Provider:
 
     def answer(self, path, body):
         dialect = dialects.of_path(path)
+        if dialect is None:
+            return 404, "application/json", json.dumps({"error": f"nothing answers at {path}"}).encode()
         if path.endswith(("/count_tokens", ":countTokens")):
             return 200, "application/json", json.dumps(dialect.COUNTED).encode()
         asked = dialect.read(path, body)
