@@ -32,6 +32,9 @@ pub async fn serve(worker: &Arc<Worker>, request: Request<Incoming>) -> Response
                 Box::pin(pipeline::answer(worker, asked, request)).await
             }
             (Endpoint::Count(asked), &Method::POST) => Box::pin(count::answer(worker, asked, request)).await,
+            (Endpoint::Forward(service), &Method::POST) => {
+                Box::pin(pipeline::forward::answer(worker, service, request)).await
+            }
             (Endpoint::Models(google), &Method::GET) => models::list(worker, &request, google),
             (Endpoint::Model(name, google), &Method::GET) => models::one(worker, &request, (&name, google)),
             (_, method) => {

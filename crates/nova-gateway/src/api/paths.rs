@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use nova_wire::Dialect;
 use percent_encoding::percent_decode_str;
 
+use crate::pipeline::forward::Service;
 use crate::pipeline::{Asked, Framing};
 
 /// What a path names, without a look at the method.
@@ -17,6 +18,8 @@ pub(super) enum Endpoint<'a> {
     Answer(Asked),
     /// `POST`: how many tokens a prompt has.
     Count(Asked),
+    /// `POST`: something that is passed on as it is.
+    Forward(Service),
     /// `GET`: all models, in the shape of Gemini where the flag is set.
     Models(bool),
     /// `GET`: one model, in the shape of Gemini where the flag is set.
@@ -39,6 +42,7 @@ pub(super) fn endpoint<'a>(path: &'a str, query: Option<&str>) -> Option<Endpoin
         "messages/count_tokens" => Some(Endpoint::Count(Asked::of(Dialect::Messages))),
         "responses/input_tokens" => Some(Endpoint::Count(Asked::of(Dialect::Responses))),
         "models" => Some(Endpoint::Models(false)),
+        rest if let Some(service) = Service::at(rest) => Some(Endpoint::Forward(service)),
         rest => under_models(rest.strip_prefix("models/")?, query, false),
     }
 }
@@ -86,6 +90,8 @@ mod tests {
         check("/messages/count_tokens", Some(Endpoint::Count(Asked::of(Dialect::Messages))));
         check("/responses/input_tokens", Some(Endpoint::Count(Asked::of(Dialect::Responses))));
         check("/models/a/b:countTokens", Some(Endpoint::Count(Asked::gemini("a/b", Framing::Count))));
+        check("/embeddings", Some(Endpoint::Forward(Service::Embeddings)));
+        check("/audio/transcriptions", Some(Endpoint::Forward(Service::Transcriptions)));
         check("/models", Some(Endpoint::Models(false)));
         check("/models/deepseek/deepseek-v4", Some(Endpoint::Model("deepseek/deepseek-v4".into(), false)));
         check("/models/deepseek%2Fdeepseek-v4", Some(Endpoint::Model("deepseek/deepseek-v4".into(), false)));

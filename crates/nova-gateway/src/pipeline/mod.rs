@@ -14,6 +14,7 @@ pub mod attempt;
 pub mod authenticate;
 mod decode;
 pub mod form;
+pub(crate) mod forward;
 pub mod read;
 pub mod relay;
 pub mod reserve;

@@ -34,6 +34,8 @@ pub struct Receipt {
     pub(crate) started_ms: i64,
     /// The most that the request can cost over the whole plan.
     pub(crate) upper_bound: NanoUsd,
+    /// The path of a service that is passed on; `None` for the model dialects.
+    pub(crate) service: Option<&'static str>,
     /// Every try so far.
     pub(crate) attempts: Vec<AttemptRecord>,
     /// The deployment whose answer the client gets.
@@ -70,6 +72,7 @@ pub fn reserve(
         started,
         started_ms: shared.now_ms(),
         upper_bound,
+        service: None,
         attempts: Vec::new(),
         answered_by: None,
         first_content: None,

@@ -56,7 +56,7 @@ pub fn settle(receipt: &mut Receipt, outcome: Outcome<'_>, meter: &Meter) {
     }
     let price = deployment.and_then(|deployment| deployment.price.as_ref());
     // An answer without any output is free for whoever asked; see docs/guides/usage.md.
-    let billable = meter.content_started && usage.output > 0;
+    let billable = meter.content_started && (usage.output > 0 || receipt.service.is_some());
     let cost = match price {
         Some(price) if billable => price.cost(&usage, receipt.started_ms),
         _ => NanoUsd::ZERO,
@@ -88,6 +88,7 @@ pub fn settle(receipt: &mut Receipt, outcome: Outcome<'_>, meter: &Meter) {
             .map(|at| duration_us(at.saturating_duration_since(receipt.started))),
         overhead_us: total_us.saturating_sub(receipt.upstream_us),
         error_code: error.map(|error| error.code.row().word.into()),
+        path: receipt.service.unwrap_or(receipt.dialect.path()).into(),
         ..UsageRecord::new(
             receipt.id.as_str(),
             receipt.started_ms,

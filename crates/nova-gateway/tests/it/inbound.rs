@@ -103,3 +103,58 @@ async fn a_body_is_answered_in_its_own_schema_on_the_other_path() {
     let reply = gateway.post("/v1/chat/completions", hello()).await;
     assert_eq!((reply.status, reply.header("x-novastack-dialect")), (200, ""));
 }
+
+const GEMINI: &str = r#"{"contents":[{"role":"user","parts":[{"text":"Hello"}]}]}"#;
+
+#[tokio::test]
+async fn gemini_is_answered_whole_in_events_and_in_an_array() {
+    let stream = [
+        r#"{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":"Hi."}}]}"#,
+        r#"{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#,
+        "[DONE]",
+    ]
+    .map(|event| format!("data: {event}\n\n"));
+    let upstream = ScriptedUpstream::answering(move |request| {
+        if request.json()["stream"] == true {
+            Script::sse(&stream.each_ref().map(String::as_str))
+        } else {
+            Script::json(200, &[], chat_reply("Hi."))
+        }
+    })
+    .await;
+    let gateway = TestGateway::start(&provider(&upstream.url(), "chat")).await;
+    let text = |body: &serde_json::Value| body["candidates"][0]["content"]["parts"][0]["text"].clone();
+    for prefix in ["/v1beta", "/router/v1"] {
+        let model = format!("{prefix}/models/test-model");
+        let reply = gateway.post(&format!("{model}:generateContent"), GEMINI).await;
+        assert_eq!((reply.status, text(&reply.json())), (200, json!("Hi.")), "{}", reply.text());
+        let reply = gateway.post(&format!("{model}:streamGenerateContent"), GEMINI).await;
+        assert_eq!((reply.status, text(&reply.json()[0])), (200, json!("Hi.")), "{}", reply.text());
+        let path = format!("{model}:streamGenerateContent?alt=sse&key={}", gateway.key);
+        let reply = gateway.send("POST", &path, GEMINI, &[]).await;
+        assert!(reply.header("content-type").starts_with("text/event-stream"));
+        assert!(reply.text().starts_with("data: {") && reply.text().contains("Hi."), "{}", reply.text());
+        let reply = gateway.post(&format!("{prefix}/models/nothing:streamGenerateContent"), GEMINI).await;
+        assert_eq!((reply.status, &reply.json()[0]["error"]["code"]), (404, &json!(404)), "{}", reply.text());
+    }
+}
+
+#[tokio::test]
+async fn responses_are_answered_on_both_prefixes_and_on_the_chat_path() {
+    let upstream = ScriptedUpstream::answering(|_| Script::json(200, &[], chat_reply("Hi."))).await;
+    let gateway = TestGateway::start(&provider(&upstream.url(), "chat")).await;
+    let body = json!({ "model": "test-model", "input": "Hello" }).to_string();
+    for path in ["/v1/responses", "/router/v1/responses", "/v1/chat/completions"] {
+        let reply = gateway.post(path, body.clone()).await;
+        assert_eq!((reply.status, &reply.json()["object"]), (200, &json!("response")), "{}", reply.text());
+        assert_eq!(reply.json()["output"][0]["content"][0]["text"], "Hi.");
+    }
+}
+
+#[tokio::test]
+async fn providers_are_told_that_a_body_is_json() {
+    let upstream = ScriptedUpstream::answering(|_| Script::json(200, &[], chat_reply("Hi."))).await;
+    let gateway = TestGateway::start(&provider(&upstream.url(), "chat")).await;
+    assert_eq!(gateway.post("/v1/chat/completions", hello()).await.status, 200);
+    assert_eq!(upstream.requests()[0].header("content-type"), Some("application/json"));
+}

@@ -14,4 +14,5 @@ mod models;
 mod protocols;
 mod reload;
 mod requests;
+mod services;
 mod streams;

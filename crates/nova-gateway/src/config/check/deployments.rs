@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue};
 use nova_catalog::yaml::Located;
 use nova_catalog::{Catalog, Model, Offer, Provider};
@@ -240,8 +241,10 @@ impl Checker<'_> {
         mounts
     }
 
+    /// What every request to a provider carries; the catalogue may not say what kind of body it has.
     fn headers(&mut self, provider: &Provider) -> Vec<(HeaderName, HeaderValue)> {
-        let mut headers = Vec::with_capacity(provider.headers.len());
+        let mut headers = Vec::with_capacity(provider.headers.len() + 1);
+        headers.push((CONTENT_TYPE, HeaderValue::from_static("application/json")));
         for (name, value) in &provider.headers {
             match (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value.as_str())) {
                 (Ok(name), Ok(value)) => headers.push((name, value)),
