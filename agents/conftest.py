@@ -22,15 +22,22 @@ MODELS = {
     "chat": "deepseek-v4-pro",
     "messages": "claude-opus-4-7",
     "responses": "gpt-5.5",
+    "gemini": "gemini-3.1-pro-preview",
 }
 CONFIG = """
 providers:
   deepseek:
-    endpoints: [{{ dialect: chat, base_url: "{url}/deepseek" }}]
+    base_url: "{url}/deepseek"
+    endpoints: [{{ dialect: chat }}]
   anthropic:
-    endpoints: [{{ dialect: messages, base_url: "{url}/anthropic/v1" }}]
+    base_url: "{url}/anthropic"
+    endpoints: [{{ dialect: messages }}]
   openai:
-    endpoints: [{{ dialect: responses, base_url: "{url}/openai/v1" }}]
+    base_url: "{url}/openai/v1"
+    endpoints: [{{ dialect: responses }}]
+  gemini:
+    base_url: "{url}/gemini/v1beta"
+    endpoints: [{{ dialect: gemini }}]
 aliases:
 """
 # Codex offers free-text tools and its tool search to models whose name begins like one that it knows.
