@@ -139,3 +139,39 @@ impl ListedModel {
             || self.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(name))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Env};
+
+    /// The dialect that a client's request to a model goes out in.
+    fn spoken(catalogue_provider: &str, model: &str, client: Dialect) -> &'static str {
+        let yaml = format!(
+            "deployments: [{{ model: {model}, provider: {catalogue_provider}, credential: a }}]
+credentials: {{ {catalogue_provider}: [{{ name: a, key: k }}] }}
+providers: {{ {catalogue_provider}: {{ base_url: 'http://127.0.0.1:1' }} }}
+"
+        );
+        let config = Config::parse("test.yaml", &yaml, &Env::of([("AWS_REGION", "r")])).unwrap();
+        let snapshot = Snapshot::build(&config, None).unwrap();
+        let mine = |deployment: &&Deployment| *deployment.provider == *catalogue_provider;
+        snapshot.deployments.iter().find(mine).unwrap().mount_for(client).dialect.as_str()
+    }
+
+    #[test]
+    fn a_client_is_served_in_its_own_dialect_or_else_in_the_providers_first_one() {
+        use Dialect::{Chat, Gemini, Messages, Responses};
+        let check = |provider: &str, model: &str, expected: [&str; 4]| {
+            let clients = [Chat, Messages, Responses, Gemini];
+            assert_eq!(clients.map(|client| spoken(provider, model, client)), expected, "{provider}");
+        };
+        check("deepseek", "deepseek-v4-pro", ["chat", "messages", "responses", "chat"]);
+        check("openai", "gpt-5.5", ["chat", "chat", "responses", "chat"]);
+        check("anthropic", "claude-opus-5", ["messages"; 4]);
+        check("gemini", "gemini-3.8-flash", ["chat", "gemini", "gemini", "gemini"]);
+        check("vertex", "gemini-3.8-flash", ["gemini"; 4]);
+        check("bedrock", "claude-opus-5", ["messages"; 4]);
+        check("bedrock", "nova-pro", ["converse"; 4]);
+    }
+}

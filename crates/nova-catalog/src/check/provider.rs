@@ -6,7 +6,7 @@ use super::{Documents, Scope, did_you_mean};
 use crate::error::Problem;
 use crate::merge;
 use crate::provider::{Auth, Endpoint, Parameter, Provider};
-use crate::raw::{RawCatalog, RawEndpoint, RawProvider};
+use crate::raw::{RawCatalog, RawEndpoint, RawParameter, RawProvider};
 use crate::template;
 use crate::yaml::Located;
 
@@ -47,7 +47,7 @@ fn provider(
         name: entry.name.clone().unwrap_or_else(|| id.value.clone()),
         credential_env: variables("credential_env", entry.credential_env.as_deref(), scope),
         base_url_env: variables("base_url_env", entry.base_url_env.as_deref(), scope),
-        parameters: parameters(&resolved, scope),
+        parameters: parameters(entry, &resolved, scope),
         endpoints,
         auth: auth(&resolved, scope),
         headers: headers(&resolved, scope),
@@ -198,9 +198,9 @@ fn check_places(endpoints: &[Endpoint], provider: &RawProvider, scope: &mut Scop
     }
 }
 
-fn parameters(provider: &RawProvider, scope: &mut Scope<'_>) -> Vec<Parameter> {
-    let mut parameters = Vec::new();
-    for (name, raw) in provider.parameters.iter().flatten() {
+/// The parameters of an entry with those of the one that it is like, which answers for its own.
+fn parameters(entry: &RawProvider, resolved: &RawProvider, scope: &mut Scope<'_>) -> Vec<Parameter> {
+    for (name, raw) in entry.parameters.iter().flatten() {
         let field = format!("parameters.{name}");
         for value in [&raw.value, &raw.default].into_iter().flatten() {
             if !template::is_value(value) {
@@ -209,14 +209,15 @@ fn parameters(provider: &RawProvider, scope: &mut Scope<'_>) -> Vec<Parameter> {
                 scope.report(&field, message);
             }
         }
-        parameters.push(Parameter {
-            name: name.clone(),
-            value: raw.value.clone(),
-            env: variables(&field, Some(&raw.env), scope),
-            default: raw.default.clone(),
-        });
+        variables(&field, Some(&raw.env), scope);
     }
-    parameters
+    let parameter = |(name, raw): (&String, &RawParameter)| Parameter {
+        name: name.clone(),
+        value: raw.value.clone(),
+        env: raw.env.clone(),
+        default: raw.default.clone(),
+    };
+    resolved.parameters.iter().flatten().map(parameter).collect()
 }
 
 /// An `http` or `https` address without its last slash.

@@ -6,6 +6,8 @@ use nova_route::{DeploymentId, Facts, Health};
 
 use super::*;
 
+/// Addresses with places, and credentials of several parts.
+mod clouds;
 /// What other files of the repository say about the configuration.
 mod files;
 

@@ -5,6 +5,7 @@
 mod admin;
 mod answers;
 mod counts;
+mod clouds;
 mod failures;
 mod form;
 mod harness;

@@ -10,4 +10,5 @@ mod garbage;
 mod http2;
 mod pooling;
 mod sharing;
+mod signing;
 mod support;

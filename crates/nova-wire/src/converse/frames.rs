@@ -190,6 +190,8 @@ fn take<'a>(bytes: &mut &'a [u8], length: usize) -> Result<&'a [u8], BadFrame> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// A frame as AWS builds it.
@@ -279,6 +281,21 @@ mod tests {
             bytes.extend_from_slice(headers);
             bytes.extend_from_slice(&CRC.checksum(&bytes).to_be_bytes());
             assert_eq!(unframed(&bytes), Err(BadFrame::Headers), "{headers:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_is_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = unframed(&bytes);
+            // With the right checksums, the rest is read as well.
+            let headers = bytes.len() / 3;
+            let mut framed = ((PRELUDE + bytes.len() + TRAILER) as u32).to_be_bytes().to_vec();
+            framed.extend_from_slice(&(headers as u32).to_be_bytes());
+            framed.extend_from_slice(&CRC.checksum(&framed).to_be_bytes());
+            framed.extend_from_slice(&bytes);
+            framed.extend_from_slice(&CRC.checksum(&framed).to_be_bytes());
+            let _ = Unframer::new().push(&framed, &mut Vec::new());
         }
     }
 
