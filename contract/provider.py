@@ -61,7 +61,8 @@ class Provider:
 
 
 def weather(asked):
-    """Thinks, calls the first tool twice when there is one, and says who it is when it has the results or no tool."""
+    """Thinks, calls the first tool twice when there is one, and says who it is when it has the results or no tool;
+    where JSON is demanded, names a city."""
     if asked.model.startswith("broken"):
         return Failure(500, "engine fault", "server_error")
     if asked.model == "too-small":
@@ -75,4 +76,6 @@ def weather(asked):
     if asked.tools and not asked.results:
         calls = [Call(f"call_0{i}", asked.tools[0], {"city": city}) for i, city in enumerate(["Paris", "東京"])]
         return Answer(thinking="Let me think.", calls=calls)
+    if asked.json:
+        return Answer(thinking="Let me think.", text=json.dumps({"city": "東京"}, ensure_ascii=False))
     return Answer(thinking="Let me think.", text=f"This is {asked.model} speaking.")

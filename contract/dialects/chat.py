@@ -19,6 +19,7 @@ def read(_path, body):
         body=body,
         stream=bool(body.get("stream")),
         thinking=True,
+        json="response_format" in body,
         tools=[tool["function"]["name"] for tool in body.get("tools") or []],
         results=[as_text(message["content"]) for message in body["messages"] if message["role"] == "tool"],
     )

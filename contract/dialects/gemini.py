@@ -19,6 +19,7 @@ def read(path, body):
         body=body,
         stream=method.startswith("stream"),
         thinking=bool(thinking.get("includeThoughts") or thinking.get("include_thoughts")),  # proto JSON has both
+        json=(body.get("generationConfig") or {}).get("responseMimeType") == "application/json",
         tools=[function["name"] for tool in body.get("tools") or [] for function in tool.get("functionDeclarations") or []],
         results=[as_text(part["functionResponse"]["response"]) for part in parts if "functionResponse" in part],
     )

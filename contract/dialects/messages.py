@@ -16,6 +16,7 @@ def read(path, body):
         body=body,
         stream=bool(body.get("stream")),
         thinking=(body.get("thinking") or {}).get("type") in ("enabled", "adaptive"),
+        json="format" in (body.get("output_config") or {}),
         tools=[tool["name"] for tool in body.get("tools") or []],
         results=[as_text(block.get("content", "")) for content in contents for block in content if block["type"] == "tool_result"],
     )

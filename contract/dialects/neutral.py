@@ -10,6 +10,7 @@ class Asked:
     body: dict  # as it was sent, for what a dialect echoes
     stream: bool = False
     thinking: bool = False
+    json: bool = False  # whether the answer must be JSON
     tools: list = field(default_factory=list)  # their names
     results: list = field(default_factory=list)  # what tools gave, as text, of the whole conversation
 

@@ -18,6 +18,7 @@ def read(_path, body):
         body=body,
         stream=bool(body.get("stream")),
         thinking="reasoning" in body,
+        json=((body.get("text") or {}).get("format") or {"type": "text"})["type"] != "text",
         tools=[tool.get("name", tool["type"]) for tool in body.get("tools") or []],
         results=[as_text(item["output"]) for item in items if item.get("type", "").endswith("_call_output")],
     )
