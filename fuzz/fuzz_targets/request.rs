@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use nova_wire::{Peek, Quirks, Target, translate};
+use nova_wire::{Dialect, Peek, Quirks, Target, translate};
 
 fuzz_target!(|input: &[u8]| {
     let Some((client, upstream, body)) = nova_fuzz::dialects(input) else { return };
@@ -11,5 +11,9 @@ fuzz_target!(|input: &[u8]| {
     let target =
         Target { dialect: upstream, model: "target-model", quirks: &quirks, max_output: Some(4_096) };
     let Ok(outbound) = translate::request(client, body, &peek, &target) else { return };
-    assert_eq!(nova_fuzz::object(&outbound.body)["model"].get(), "\"target-model\"");
+    let sent = nova_fuzz::object(&outbound.body);
+    // The others name the model in their path.
+    if !matches!(upstream, Dialect::Gemini | Dialect::Converse) {
+        assert_eq!(sent["model"].get(), "\"target-model\"");
+    }
 });

@@ -9,13 +9,18 @@ use bytes::Bytes;
 use nova_wire::{Dialect, Quirks, ReplyContext};
 use serde_json::value::RawValue;
 
-/// The dialects that have a translator.
-pub const DIALECTS: [Dialect; 2] = [Dialect::Chat, Dialect::Messages];
+/// The dialects that clients speak.
+pub const CLIENTS: [Dialect; 4] = [Dialect::Chat, Dialect::Messages, Dialect::Responses, Dialect::Gemini];
+
+/// The dialects that upstreams speak.
+pub const UPSTREAMS: [Dialect; 5] =
+    [Dialect::Chat, Dialect::Messages, Dialect::Responses, Dialect::Gemini, Dialect::Converse];
 
 /// Takes the first byte as a choice of two dialects, the client's and the upstream's; the rest is the message.
 pub fn dialects(input: &[u8]) -> Option<(Dialect, Dialect, &[u8])> {
     let (&choice, message) = input.split_first()?;
-    Some((DIALECTS[usize::from(choice & 1)], DIALECTS[usize::from(choice >> 1 & 1)], message))
+    let upstream = usize::from(choice >> 2) % UPSTREAMS.len();
+    Some((CLIENTS[usize::from(choice & 3)], UPSTREAMS[upstream], message))
 }
 
 /// Cuts the message into chunks whose lengths (1 to 16) repeat the four half bytes of `pattern`.
@@ -49,6 +54,10 @@ pub fn context(client: Dialect, upstream: Dialect) -> ReplyContext {
         include_usage: true,
         want_thinking: true,
         prompt_estimate: 7,
-        quirks: Quirks::default(),
+        quirks: Quirks::default().into(),
+        provider: "provider".into(),
+        check: None,
+        names: Default::default(),
+        echo: Default::default(),
     }
 }
