@@ -13,10 +13,12 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use crate::api;
@@ -164,7 +166,6 @@ async fn accept(worker: &Arc<Worker>, listener: TcpListener, mut stopped: watch:
         Err(error) => return tracing::error!(%error, "a worker could not listen"),
     };
     let connections = GracefulShutdown::new();
-    let http = http();
     loop {
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -178,19 +179,18 @@ async fn accept(worker: &Arc<Worker>, listener: TcpListener, mut stopped: watch:
             },
             _ = stopped.changed() => break,
         };
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection left before it was served");
-            continue;
-        }
-        let worker = Arc::clone(worker);
-        let service = service_fn(move |request| {
-            let worker = Arc::clone(&worker);
-            async move { Ok::<_, Infallible>(api::serve(&worker, request).await) }
-        });
-        let connection = connections.watch(http.serve_connection(TokioIo::new(stream), service).into_owned());
+        let (worker, watcher, mut stopped) = (Arc::clone(worker), connections.watcher(), stopped.clone());
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(error = %error, "a client's connection ended early");
+            let told = tokio::select! {
+                told = tokio::time::timeout(HEADER_TIME, speaks_http2(&stream)) => told,
+                // Nothing was asked yet, so nothing is left unanswered.
+                _ = stopped.changed() => return,
+            };
+            drop(stopped);
+            match told {
+                Ok(Ok(http2)) => serve(worker, stream, http2, watcher).await,
+                Ok(Err(error)) => tracing::debug!(%error, "a connection left before it was served"),
+                Err(_) => tracing::debug!("a connection was opened and never used"),
             }
         });
     }
@@ -204,11 +204,59 @@ async fn accept(worker: &Arc<Worker>, listener: TcpListener, mut stopped: watch:
     }
 }
 
-fn http() -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIME).pipeline_flush(true);
+/// Serves a connection to its end.
+async fn serve(worker: Arc<Worker>, stream: TcpStream, http2: bool, watcher: Watcher) {
+    if let Err(error) = stream.set_nodelay(true) {
+        return tracing::debug!(%error, "a connection left before it was served");
+    }
+    let io = TokioIo::new(stream);
+    let service = service_fn(move |request| {
+        let worker = Arc::clone(&worker);
+        // The connection keeps room for this future as long as it lives: a pointer's, not that of a request.
+        Box::pin(async move { Ok::<_, Infallible>(api::serve(&worker, request).await) })
+    });
+    let ended = if http2 {
+        Box::pin(watcher.watch(http2_builder().serve_connection(io, service))).await
+    } else {
+        watcher.watch(http1_builder().serve_connection(io, service)).await
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a client's connection ended early");
+    }
+}
+
+/// Whether the client speaks HTTP/2, told from its first bytes, which stay in the socket: HTTP/2 begins with
+/// its preface, which no request of HTTP/1.1 does (RFC 9113 §3.4).
+///
+/// The HTTP library can tell, too, but what it has read for that makes it double its read buffer, and its
+/// connection has room for both protocols: 10 KB for each open stream.
+async fn speaks_http2(stream: &TcpStream) -> io::Result<bool> {
+    const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let mut start = [0; PREFACE.len()];
+    loop {
+        let seen = stream.peek(&mut start).await?;
+        if seen == 0 || start[..seen] != PREFACE[..seen] {
+            return Ok(false);
+        }
+        if seen == PREFACE.len() {
+            return Ok(true);
+        }
+        // The bytes that are there would be seen again at once, so this waits for the next ones.
+        let mut known = true;
+        let next = || if std::mem::take(&mut known) { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) };
+        stream.async_io(Interest::READABLE, next).await?;
+    }
+}
+
+fn http1_builder() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIME).pipeline_flush(true);
     builder
-        .http2()
+}
+
+fn http2_builder() -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
         .initial_stream_window_size(STREAM_WINDOW)

@@ -188,5 +188,12 @@ pub(crate) async fn understand(
     known.stream = peek.stream;
     let plan = route::route(worker, snapshot, &key, &peek, started)?;
     let strict = head.headers.get("x-novastack-strict").is_some_and(|value| value == "true");
-    Ok(Understood { key, permit, body, peek, plan, strict })
+    Ok(Understood { key, permit, body: detached(body), peek, plan, strict })
+}
+
+/// A small body is a slice of the connection's read buffer, and would keep all of that until the answer
+/// begins; a copy of it costs less.
+fn detached(body: Bytes) -> Bytes {
+    const SMALL: usize = 16 << 10;
+    if body.len() <= SMALL { Bytes::copy_from_slice(&body) } else { body }
 }

@@ -108,7 +108,8 @@ impl Heartbeat {
 /// # Errors
 /// Where no attempt answered.
 pub async fn whole(worker: &Arc<Worker>, call: Call) -> Result<Response<Outgoing>, GatewayError> {
-    let answered = attempt::attempt(worker, call).await?;
+    // In a box, as for a stream: the larger of the two would set the size of both.
+    let answered = Box::pin(attempt::attempt(worker, call)).await?;
     Ok(respond(answered, Duration::MAX))
 }
 
@@ -207,6 +208,10 @@ fn listed(names: &[String]) -> HeaderValue {
 impl Streaming {
     fn new(mut call: Call, live: Box<Live>, beat: Duration) -> Self {
         call.receipt.first_content = Some(std::time::Instant::now());
+        // Nothing is tried again after content, and the stream may last for half an hour.
+        call.body = Bytes::new();
+        call.plan.attempts = Vec::new();
+        call.plan.removed = Vec::new();
         Self { call, live, sent: 0, beat: Heartbeat::new(beat) }
     }
 

@@ -25,6 +25,8 @@ pub(crate) struct TestGateway {
     directory: PathBuf,
     pub(crate) key: String,
     admin_key: String,
+    /// How long requests under way may take at the end.
+    pub(crate) grace: Duration,
 }
 
 /// A reply, read to its end.
@@ -155,7 +157,15 @@ impl TestGateway {
             tls: nova_upstream::Tls::new(&nova_upstream::TlsOptions::default()).unwrap(),
         };
         let gateway = Gateway::start(Arc::clone(&shared), &options).unwrap();
-        Self { gateway: Some(gateway), shared, background: Some(background), directory, key, admin_key }
+        Self {
+            gateway: Some(gateway),
+            shared,
+            background: Some(background),
+            directory,
+            key,
+            admin_key,
+            grace: Duration::ZERO,
+        }
     }
 
     pub(crate) async fn post(&self, path: &str, body: impl Into<String>) -> Reply {
@@ -247,9 +257,10 @@ impl Drop for TestGateway {
     fn drop(&mut self) {
         let gateway = self.gateway.take().unwrap();
         let (shared, background) = (Arc::clone(&self.shared), self.background.take().unwrap());
+        let grace = self.grace;
         // Stopping blocks, which a thread of the test's runtime must not.
         let ended = std::thread::spawn(move || {
-            gateway.stop(Duration::ZERO);
+            gateway.stop(grace);
             background.block_on(boot::close(&shared));
             background.shutdown_timeout(Duration::from_secs(5));
             shared.metrics.open_receipts.load(Ordering::Relaxed)

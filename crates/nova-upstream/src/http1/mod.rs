@@ -151,9 +151,6 @@ impl Http1 {
     pub(crate) fn rest(&mut self) {
         self.idle_since = Instant::now();
         self.eager = false;
-        if self.unread.capacity() > READ {
-            self.unread = BytesMut::new();
-        }
     }
 
     fn poll_head(&mut self, reading: &mut Reading, context: &mut Context<'_>) -> Poll<Result<Head, Failure>> {
@@ -210,6 +207,16 @@ impl Http1 {
 
     /// Reads once; `Ok(0)` when the peer has closed.
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let read = self.poll_read_into_buffer(context);
+        if read.is_pending() && self.unread.is_empty() {
+            // A wait may be long, and thousands wait: an empty buffer is not kept for it.
+            self.unread = BytesMut::new();
+        }
+        read
+    }
+
+    fn poll_read_into_buffer(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        ready!(self.stream.poll_readable(context))?;
         let room = self.unread.capacity() - self.unread.len();
         if self.eager {
             self.unread.reserve(READ_MORE);
