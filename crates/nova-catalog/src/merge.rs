@@ -178,6 +178,7 @@ fn offer_over(offer: &RawOffer, before: &[RawOffer]) -> RawOffer {
         replace_missing(&mut result.model, &before.model);
         replace_missing(&mut result.price, &before.price);
         replace_missing(&mut result.region, &before.region);
+        replace_missing(&mut result.max_output, &before.max_output);
         replace_missing(&mut result.dialects, &before.dialects);
         result.quirks = quirks_over(result.quirks.as_ref(), before.quirks.clone());
         for (dialect, quirks) in &before.dialect_quirks {

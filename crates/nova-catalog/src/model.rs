@@ -77,6 +77,8 @@ pub struct Offer {
     pub upstream_model: String,
     /// What it charges; unknown if absent.
     pub price: Option<Price>,
+    /// The most tokens that an answer may have there.
+    pub max_output: Option<u64>,
     /// The wire schemas in which the provider serves this model; all that it speaks if absent.
     pub dialects: Option<Vec<Dialect>>,
     /// In what the model differs from the provider's other models, on every dialect.

@@ -202,6 +202,9 @@ pub struct RawOffer {
     /// What it charges: rates, `free`, or `unknown`. Default: `unknown`.
     #[serde(default)]
     pub price: Option<RawTariff>,
+    /// The most tokens that an answer may have there. Default: the model's.
+    #[serde(default)]
+    pub max_output: Option<u64>,
     /// The wire schemas in which the provider serves this model. Default: all that it speaks.
     #[serde(default)]
     pub dialects: Option<Vec<Dialect>>,

@@ -385,7 +385,7 @@ fn every_example_of_the_guide_is_right() {
     let guide = include_str!("../../../../docs/guides/adding-a-provider.md");
     let examples: Vec<_> =
         guide.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert_eq!(examples.len(), 3);
+    assert_eq!(examples.len(), 4);
     for example in examples {
         let text = if example.starts_with("price:") {
             let price = example.replace('\n', "\n        ");

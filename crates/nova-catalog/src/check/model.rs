@@ -59,7 +59,7 @@ fn model(
     for (index, offer) in entry.offers.iter().flatten().enumerate() {
         let before = &entry.offers.as_deref().unwrap_or_default()[..index];
         check_offer(raw, (id, index, offer), before, scope);
-        offers.push(self::offer(id, (index, offer), capabilities, scope));
+        offers.push(self::offer((id, entry), (index, offer), capabilities, scope));
     }
     add_offers_of_twins(raw, &mut offers);
     if offers.is_empty() {
@@ -157,7 +157,7 @@ fn check_offer(
 }
 
 fn offer(
-    id: &Located<String>,
+    (id, entry): (&Located<String>, &RawModel),
     (index, raw): (usize, &RawOffer),
     capabilities: Capabilities,
     scope: &mut Scope<'_>,
@@ -169,10 +169,14 @@ fn offer(
             Some(self::price::check(&format!("offers[{index}].price"), price, &raw.provider, scope))
         }
     };
+    if raw.max_output == Some(0) {
+        scope.report_at(&format!("offers[{index}].max_output"), &raw.provider, "must be more than 0", None);
+    }
     Offer {
         provider: raw.provider.to_ascii_lowercase(),
         upstream_model: raw.model.clone().unwrap_or_else(|| id.value.clone()),
         price,
+        max_output: raw.max_output.or(entry.max_output),
         dialects: raw.dialects.clone(),
         quirks: text_only(raw.quirks.clone().unwrap_or_default(), capabilities),
         dialect_quirks: raw.dialect_quirks.clone(),

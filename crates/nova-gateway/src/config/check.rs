@@ -360,6 +360,7 @@ fn engine_model() -> RawModel {
         provider: Located::unknown(LOCAL_PROVIDER.to_owned()),
         model: None,
         price: Some(nova_catalog::raw::RawTariff::Free),
+        max_output: None,
         dialects: None,
         quirks: None,
         dialect_quirks: std::collections::BTreeMap::new(),

@@ -308,7 +308,7 @@ impl Config {
             model: Arc::from(model.id.as_str()),
             provider: Arc::from(LOCAL_PROVIDER),
             upstream_model: offer.upstream_model.clone(),
-            max_output: model.max_output,
+            max_output: offer.max_output,
             price: offer.price.clone(),
             mounts,
             credential,

@@ -7,6 +7,7 @@
 //! Source: Google Identity, "Using OAuth 2.0 for server to server applications".
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -25,7 +26,7 @@ use tokio::time::Instant;
 
 use crate::client::Client;
 use crate::credential::CredentialError;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Scheme};
 use crate::failure::Failure;
 use crate::request::{Deadlines, Request};
 
@@ -94,6 +95,10 @@ impl Account {
         }
         let token_uri = text("token_uri").unwrap_or(TOKEN_URI);
         let endpoint = Endpoint::parse(token_uri, "").map_err(|_| wrong("its `token_uri` is no URL"))?;
+        let is_here = endpoint.host().parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        if endpoint.scheme() == Scheme::Http && !is_here {
+            return Err(wrong("its `token_uri` does not begin with `https://`"));
+        }
         let shared = Shared {
             email: email.to_owned(),
             key_id: text("private_key_id").map(str::to_owned),

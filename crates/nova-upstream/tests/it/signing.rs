@@ -170,5 +170,6 @@ fn a_file_that_is_no_account_is_refused_without_being_shown() {
         "cannot be read",
     );
     check(&|file| file["token_uri"] = json!("ftp://x"), "`token_uri`");
+    check(&|file| file["token_uri"] = json!("http://oauth2.example/token"), "`https://`");
     assert!(Credential::google(CredentialId::new("v"), "{").unwrap_err().to_string().contains("no JSON"));
 }

@@ -278,7 +278,7 @@ impl Draft<'_> {
                 model: Arc::from(self.model.id.as_str()),
                 provider: Arc::from(self.provider.id.as_str()),
                 upstream_model: self.upstream_model.clone(),
-                max_output: self.model.max_output,
+                max_output: self.offer.map_or(self.model.max_output, |offer| offer.max_output),
                 price: self.offer.and_then(|offer| offer.price.clone()),
                 mounts: self.mounts.clone(),
                 credential: one.credential.clone(),
