@@ -4,7 +4,7 @@
 //! deployments that both have, so that a reload forgets no failure.
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::HeaderValue;
 use nova_limit::Breaker;
@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::config::{self, Limits, Mount, Retry, Timeouts};
 use crate::count::Calibration;
+use crate::telemetry::ModelCounters;
 
 mod build;
 
@@ -55,6 +56,8 @@ pub struct Deployment {
     pub breaker: Arc<Breaker>,
     /// How far estimates of its prompts are off.
     pub(crate) calibration: Arc<Calibration>,
+    /// What its answers count into, once there was one.
+    pub(crate) counters: OnceLock<ModelCounters>,
     /// The model's id as a header.
     pub model_header: HeaderValue,
     /// The provider's id as a header.

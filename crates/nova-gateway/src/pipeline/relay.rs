@@ -10,8 +10,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use http_body::{Body, Frame, SizeHint};
+use nova_upstream::Failure;
 use nova_wire::{Dialect, Meter};
 use tokio::time::{Instant, Sleep};
 
@@ -20,6 +21,16 @@ use crate::pipeline::Call;
 use crate::pipeline::attempt::{self, Answer, Answered, Live};
 use crate::pipeline::settle::Outcome;
 use crate::state::Worker;
+
+// The names of headers that every answer has: parsed once, not for each.
+static MODEL: HeaderName = HeaderName::from_static("x-novastack-model");
+static PROVIDER: HeaderName = HeaderName::from_static("x-novastack-provider");
+static ATTEMPTS: HeaderName = HeaderName::from_static("x-novastack-attempts");
+static TIMING: HeaderName = HeaderName::from_static("server-timing");
+static BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// Once a piece of a stream has so many bytes, it goes out before more is read.
+const PIECE: usize = 16 << 10;
 
 type Attempting = Pin<Box<dyn Future<Output = Result<Answered, GatewayError>> + Send>>;
 
@@ -70,8 +81,6 @@ impl std::fmt::Debug for Waiting {
 pub struct Streaming {
     call: Call,
     live: Box<Live>,
-    /// How much of `live.ready` the client has.
-    sent: usize,
     beat: Heartbeat,
 }
 
@@ -166,16 +175,16 @@ fn stream_headers(headers: &mut HeaderMap) {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // Proxies in front of us would otherwise collect the stream before they pass it on.
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    headers.insert(&BUFFERING, HeaderValue::from_static("no"));
 }
 
 /// Who answered, after how many tries, and where the time went.
 fn describe(call: &Call, dropped: &[String], headers: &mut HeaderMap) {
     if let Some(deployment) = call.receipt.answered_by.and_then(|id| call.snapshot.deployment(id)) {
-        headers.insert("x-novastack-model", deployment.model_header.clone());
-        headers.insert("x-novastack-provider", deployment.provider_header.clone());
+        headers.insert(&MODEL, deployment.model_header.clone());
+        headers.insert(&PROVIDER, deployment.provider_header.clone());
     }
-    headers.insert("x-novastack-attempts", HeaderValue::from(call.receipt.attempts.len() + 1));
+    headers.insert(&ATTEMPTS, HeaderValue::from(call.receipt.attempts.len() + 1));
     if !dropped.is_empty() {
         headers.insert("x-novastack-dropped", listed(dropped));
         call.receipt.shared.metrics.dropped(dropped);
@@ -192,7 +201,7 @@ fn describe(call: &Call, dropped: &[String], headers: &mut HeaderMap) {
         upstream % 1000
     );
     if let Ok(value) = HeaderValue::from_str(&timing) {
-        headers.insert("server-timing", value);
+        headers.insert(&TIMING, value);
     }
 }
 
@@ -205,6 +214,16 @@ fn listed(names: &[String]) -> HeaderValue {
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("?"))
 }
 
+/// The pieces as one.
+fn joined(pieces: &mut Vec<Bytes>) -> Bytes {
+    let joined = match pieces.as_mut_slice() {
+        [one] => std::mem::take(one),
+        several => several.concat().into(),
+    };
+    pieces.clear();
+    joined
+}
+
 impl Streaming {
     fn new(mut call: Call, live: Box<Live>, beat: Duration) -> Self {
         call.receipt.first_content = Some(std::time::Instant::now());
@@ -212,46 +231,42 @@ impl Streaming {
         call.body = Bytes::new();
         call.plan.attempts = Vec::new();
         call.plan.removed = Vec::new();
-        Self { call, live, sent: 0, beat: Heartbeat::new(beat) }
+        Self { call, live, beat: Heartbeat::new(beat) }
     }
 
+    /// What is there by now, in one piece: a frame costs as much as the translation of an event, and
+    /// providers often send several events at once.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        loop {
-            if let Some(chunk) = self.live.ready.get_mut(self.sent) {
-                self.sent += 1;
-                self.beat.last = Instant::now();
-                return Poll::Ready(Some(std::mem::take(chunk)));
+        while !self.live.ended && self.live.ready.iter().map(Bytes::len).sum::<usize>() < PIECE {
+            let Poll::Ready(frame) = self.live.upstream.poll_frame(cx) else { break };
+            self.take(frame);
+        }
+        if !self.live.ready.is_empty() {
+            self.beat.last = Instant::now();
+            return Poll::Ready(Some(joined(&mut self.live.ready)));
+        }
+        if self.live.ended {
+            self.call.receipt.settle(Outcome::Done, self.live.relay.meter());
+            return Poll::Ready(None);
+        }
+        self.beat.poll(cx).map(|()| Some(self.live.relay.keep_alive()))
+    }
+
+    /// Translates what the upstream has sent, or the end of it.
+    fn take(&mut self, frame: Option<Result<Bytes, Failure>>) {
+        match frame {
+            Some(Ok(bytes)) => self.live.relay.push(&bytes, &mut self.live.ready),
+            None => {
+                self.live.ended = true;
+                self.live.relay.finish(&mut self.live.ready);
             }
-            self.live.ready.clear();
-            self.sent = 0;
-            if self.live.ended {
-                self.call.receipt.settle(Outcome::Done, self.live.relay.meter());
-                return Poll::Ready(None);
-            }
-            match self.live.upstream.poll_frame(cx) {
-                Poll::Ready(Some(Ok(bytes))) => {
-                    self.live.relay.push(&bytes, &mut self.live.ready);
-                    self.call.keep(self.live.relay.take_thought());
-                    self.end_on_error();
-                }
-                Poll::Ready(None) => {
-                    self.live.ended = true;
-                    self.live.relay.finish(&mut self.live.ready);
-                    self.call.keep(self.live.relay.take_thought());
-                    self.end_on_error();
-                }
-                Poll::Ready(Some(Err(failure))) => {
-                    let error = GatewayError::from_failure(self.call.dialect, self.call.answerer(), &failure);
-                    self.break_off(&error);
-                }
-                Poll::Pending => {
-                    return match self.beat.poll(cx) {
-                        Poll::Ready(()) => Poll::Ready(Some(self.live.relay.keep_alive())),
-                        Poll::Pending => Poll::Pending,
-                    };
-                }
+            Some(Err(failure)) => {
+                let error = GatewayError::from_failure(self.call.dialect, self.call.answerer(), &failure);
+                return self.break_off(&error);
             }
         }
+        self.call.keep(self.live.relay.take_thought());
+        self.end_on_error();
     }
 
     fn end_on_error(&mut self) {

@@ -97,7 +97,11 @@ pub fn settle(receipt: &mut Receipt, outcome: Outcome<'_>, meter: &Meter) {
         )
     });
     let unpriced = deployment.is_some() && price.is_none();
-    receipt.shared.metrics.settled(&record, meter.bad_events, unpriced);
+    let metrics = &receipt.shared.metrics;
+    let counters = deployment.map(|deployment| {
+        deployment.counters.get_or_init(|| metrics.of_model(&deployment.provider, &deployment.model))
+    });
+    metrics.settled(&record, counters, meter.bad_events, unpriced);
     log(&record, error);
     receipt.shared.usage.submit(record);
 }

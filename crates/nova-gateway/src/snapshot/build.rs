@@ -1,7 +1,7 @@
 //! From a checked configuration to a snapshot.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
@@ -77,6 +77,7 @@ fn deployment(
         breaker: before
             .map_or_else(|| Arc::new(Breaker::new(BREAKER_THRESHOLD)), |it| Arc::clone(&it.breaker)),
         calibration: before.map_or_else(Arc::default, |it| Arc::clone(&it.calibration)),
+        counters: OnceLock::new(),
         model_header: header(&configured.model)?,
         provider_header: header(&configured.provider)?,
         configured: configured.clone(),

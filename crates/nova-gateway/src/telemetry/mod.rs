@@ -80,6 +80,17 @@ struct ReloadLabels {
     result: &'static str,
 }
 
+/// The counters of one model at one provider. They are looked up once and kept beside the deployment: a
+/// lookup hashes its labels, and a request would make half a dozen.
+#[derive(Clone, Debug)]
+pub struct ModelCounters {
+    /// In the order of [`TOKEN_KINDS`].
+    tokens: [Counter; TOKEN_KINDS.len()],
+    cost: Counter,
+}
+
+const TOKEN_KINDS: [&str; 5] = ["input", "cache_read", "cache_write", "output", "reasoning"];
+
 /// What is counted.
 #[derive(Debug)]
 pub struct Metrics {
@@ -212,8 +223,25 @@ impl Metrics {
         self.reloads.get_or_create(&ReloadLabels { result: if ok { "ok" } else { "refused" } }).inc();
     }
 
-    /// Counts a settled request.
-    pub fn settled(&self, record: &UsageRecord, bad_events: u64, unpriced: bool) {
+    /// The counters of a model at a provider.
+    pub fn of_model(&self, provider: &Arc<str>, model: &Arc<str>) -> ModelCounters {
+        let (provider, model) = (Arc::clone(provider), Arc::clone(model));
+        let tokens = TOKEN_KINDS.map(|kind| {
+            let labels = TokenLabels { provider: Arc::clone(&provider), model: Arc::clone(&model), kind };
+            self.tokens.get_or_create(&labels).clone()
+        });
+        let cost = self.cost.get_or_create(&ModelLabels { provider, model }).clone();
+        ModelCounters { tokens, cost }
+    }
+
+    /// Counts a settled request; `answered` are the counters of who answered it.
+    pub fn settled(
+        &self,
+        record: &UsageRecord,
+        answered: Option<&ModelCounters>,
+        bad_events: u64,
+        unpriced: bool,
+    ) {
         let labels = RequestLabels {
             dialect: record.dialect.as_str(),
             outcome: record.outcome.as_str(),
@@ -228,22 +256,19 @@ impl Metrics {
         if bad_events > 0 {
             self.bad_events.inc_by(bad_events);
         }
-        let (Some(provider), Some(model)) = (&record.provider, &record.model_answered) else { return };
-        let usage = &record.usage;
-        for (kind, count) in [
-            ("input", usage.input),
-            ("cache_read", usage.cache_read),
-            ("cache_write", usage.cache_write),
-            ("output", usage.output),
-            ("reasoning", usage.reasoning),
-        ] {
-            if count > 0 {
-                let labels = TokenLabels { provider: provider.clone(), model: model.clone(), kind };
-                self.tokens.get_or_create(&labels).inc_by(count);
+        if let Some(counters) = answered {
+            let usage = &record.usage;
+            let counts = [usage.input, usage.cache_read, usage.cache_write, usage.output, usage.reasoning];
+            for (counter, count) in counters.tokens.iter().zip(counts) {
+                counter.inc_by(count);
             }
+            counters.cost.inc_by(u64::try_from(record.cost.nanos()).unwrap_or_default());
         }
-        let labels = ModelLabels { provider: provider.clone(), model: model.clone() };
-        self.cost.get_or_create(&labels).inc_by(u64::try_from(record.cost.nanos()).unwrap_or_default());
+        if !(unpriced || record.estimated) {
+            return;
+        }
+        let (Some(provider), Some(model)) = (&record.provider, &record.model_answered) else { return };
+        let labels = ModelLabels { provider: Arc::clone(provider), model: Arc::clone(model) };
         if unpriced {
             self.unpriced.get_or_create(&labels).inc();
         }

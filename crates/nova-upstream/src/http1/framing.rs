@@ -147,8 +147,10 @@ impl Framing {
                         return Ok(Piece::Data(data));
                     }
                     Chunk::Size | Chunk::Break | Chunk::Trailer(_) => {
-                        let Some(line) = take_line(unread)? else { return Ok(Piece::Incomplete) };
-                        match chunk.after(&line)? {
+                        let Some(length) = line_length(unread)? else { return Ok(Piece::Incomplete) };
+                        let next = chunk.after(&unread[..length])?;
+                        unread.advance(length + 2);
+                        match next {
                             Some(next) => *chunk = next,
                             None => *self = Self::None,
                         }
@@ -183,8 +185,9 @@ fn take(unread: &mut BytesMut, left: &mut u64) -> Option<Bytes> {
     (count > 0).then(|| unread.split_to(count).freeze())
 }
 
-/// The next line without its break, which is CR LF and nothing else.
-fn take_line(unread: &mut BytesMut) -> Result<Option<BytesMut>, Malformed> {
+/// How long the next line is without its break, which is CR LF and nothing else; `None` where its end is not
+/// there yet.
+fn line_length(unread: &[u8]) -> Result<Option<usize>, Malformed> {
     let searched = &unread[..unread.len().min(MAX_LINE)];
     let Some(end) = memchr::memchr(b'\n', searched) else {
         return match unread.len() < MAX_LINE {
@@ -192,11 +195,13 @@ fn take_line(unread: &mut BytesMut) -> Result<Option<BytesMut>, Malformed> {
             false => Err(Malformed("a line between chunks that is too long")),
         };
     };
-    let line = end.checked_sub(1).filter(|before| unread[*before] == b'\r');
-    let length = line.ok_or(Malformed("a line between chunks that ends in half a line break"))?;
-    let line = unread.split_to(length);
-    unread.advance(2);
-    if line.contains(&b'\r') { Err(Malformed("a stray carriage return")) } else { Ok(Some(line)) }
+    let length = end.checked_sub(1).filter(|before| unread[*before] == b'\r');
+    let length = length.ok_or(Malformed("a line between chunks that ends in half a line break"))?;
+    if unread[..length].contains(&b'\r') {
+        Err(Malformed("a stray carriage return"))
+    } else {
+        Ok(Some(length))
+    }
 }
 
 /// The size in `1a ; extension`. What an extension says is nothing to us.
