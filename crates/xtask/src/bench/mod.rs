@@ -36,7 +36,7 @@ pub(crate) struct Options {
     #[arg(long, value_delimiter = ',', default_value = "nginx,novastack,litellm")]
     targets: Vec<String>,
     /// What is measured
-    #[arg(long, value_delimiter = ',', default_value = "cpu,latency,memory,engine")]
+    #[arg(long, value_delimiter = ',', default_value = "cpu,latency,memory,engine,wire")]
     what: Vec<String>,
     /// How often each target has its turn
     #[arg(long, default_value_t = 5)]
@@ -70,15 +70,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     for (given, known) in [
         (&options.targets, &["nginx", "novastack", "litellm"][..]),
-        (&options.what, &["cpu", "latency", "memory", "engine"][..]),
+        (&options.what, &["cpu", "latency", "memory", "engine", "wire"][..]),
     ] {
         if let Some(unknown) = given.iter().find(|given| !known.contains(&given.as_str())) {
             bail!("`{unknown}` is not known\nhint: choose from {}", known.join(", "));
         }
     }
     let mut build = shell::cargo();
-    build.args(["build", "--release", "--quiet", "--locked", "--bins", "--example", "bench"]);
-    shell::run(build.args(["-p", "novastack", "-p", "xtask", "-p", "nova-engine"]).current_dir(&root))?;
+    build.args(["build", "--release", "--quiet", "--locked", "--bins", "--example", "bench", "--example", "wire"]);
+    shell::run(build.args(["-p", "novastack", "-p", "xtask", "-p", "nova-engine", "-p", "nova-wire"]).current_dir(&root))?;
     // Thousands of streams are as many file descriptors, twice over in a proxy; children inherit the limit.
     let mut inner = Command::new("sh");
     inner.args(["-c", "ulimit -n 65536 2>/dev/null || ulimit -n \"$(ulimit -H -n)\"; exec \"$@\"", "sh"]);
@@ -143,10 +143,18 @@ fn measure(options: &Options, target: &Path) -> Result<()> {
             speed.sequences
         );
     }
+    let wire = if wants("wire") {
+        // `crates/nova-wire/examples/wire.rs` says what its figures are.
+        shell::output(&mut Command::new(target.join("release/examples/wire")))?
+    } else {
+        String::new()
+    };
+    print!("{wire}");
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs();
     let path = target.join(format!("bench/{now}.json"));
     let mut json = report::json(&machine, &setting, &all);
     json["engine"] = engine::json(&engine);
+    json["wire"] = wire.lines().skip(1).collect();
     std::fs::write(&path, format!("{json:#}\n"))?;
     println!("\nwritten to {}", path.display());
     Ok(())
