@@ -38,6 +38,9 @@ providers:
   faulty:
     like: openai-compatible
     base_url: {url}/faulty/v1
+  versatile:
+    like: openai-compatible
+    base_url: {url}/versatile/v1
 models:
   # One for each client: a deployment that failed often enough is left alone for a while.
   broken:
@@ -52,11 +55,14 @@ models:
     offers: [{{ provider: faulty }}]
   broken-for-google-in-node:
     offers: [{{ provider: faulty }}]
+  of-all-kinds:
+    offers: [{{ provider: versatile }}]
   too-small:
     context: 8192
     offers: [{{ provider: faulty }}]
 credentials:
   faulty: [{{ name: main, key: "${{FAULTY_API_KEY}}" }}]
+  versatile: [{{ key: "${{VERSATILE_API_KEY}}" }}]
 """
 
 
@@ -79,7 +85,7 @@ def gateway(provider, tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     config = folder / "nova.yaml"
     config.write_text(CONFIG.format(url=provider.url))
-    names = ["DEEPSEEK", "MOONSHOT", "MINIMAX", "DASHSCOPE", "ANTHROPIC", "OPENAI", "GEMINI", "FAULTY"]
+    names = ["DEEPSEEK", "MOONSHOT", "MINIMAX", "DASHSCOPE", "ANTHROPIC", "OPENAI", "GEMINI", "FAULTY", "VERSATILE"]
     keys = {f"{name}_API_KEY": f"sk-{name.lower()}-0123456789" for name in names}
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), **keys}
     running = Gateway(folder / "nova", ["--config", str(config)], environment)

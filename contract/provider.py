@@ -9,7 +9,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import dialects
-from dialects import Answer, Call, Failure
+from dialects import Answer, Call, Failure, services
 
 
 class Provider:
@@ -24,7 +24,9 @@ class Provider:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                body = self.rfile.read(int(self.headers["content-length"]))
+                if self.headers["content-type"].startswith("application/json"):
+                    body = json.loads(body)
                 provider.requests.append((self.path, dict(self.headers), body))
                 status, kind, payload = provider.answer(self.path, body)
                 self.send_response(status)
@@ -43,7 +45,8 @@ class Provider:
     def answer(self, path, body):
         dialect = dialects.of_path(path)
         if dialect is None:
-            return 404, "application/json", json.dumps({"error": f"nothing answers at {path}"}).encode()
+            served = services.write(path, body)
+            return served or (404, "application/json", json.dumps({"error": f"nothing answers at {path}"}).encode())
         if path.endswith(("/count_tokens", ":countTokens")):
             return 200, "application/json", json.dumps(dialect.COUNTED).encode()
         asked = dialect.read(path, body)

@@ -11,7 +11,7 @@ import requests
 from conftest import CONFIG
 from gateway import BINARY, Gateway
 
-BASE = {"PATH": os.environ["PATH"], "DEEPSEEK_API_KEY": "sk-deepseek-0123456789", "FAULTY_API_KEY": "sk-faulty-0123456789"}
+BASE = {"PATH": os.environ["PATH"], "DEEPSEEK_API_KEY": "sk-deepseek-0123456789", "FAULTY_API_KEY": "sk-faulty-0123456789", "VERSATILE_API_KEY": "sk-versatile-0123456789"}
 
 
 def start(provider, folder, text=CONFIG):
