@@ -13,6 +13,7 @@ pub mod admin;
 pub mod api;
 pub mod boot;
 pub mod config;
+mod conversation;
 mod count;
 pub mod error;
 pub mod pipeline;

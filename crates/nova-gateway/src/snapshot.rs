@@ -42,6 +42,8 @@ pub struct Snapshot {
     pub timeouts: Timeouts,
     /// How often to try again.
     pub retry: Retry,
+    /// Whether conversations in the Responses dialect are kept, prompts included.
+    pub store_responses: bool,
     /// Providers whose own counters of tokens may be asked.
     pub counters: Vec<String>,
     /// Whether streams are kept alive with comments, which the oldest clients do not understand.

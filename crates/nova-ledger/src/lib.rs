@@ -1,4 +1,4 @@
-//! Keys and usage records, in SQLite or PostgreSQL. The only crate that names sqlx.
+//! Keys, usage records and kept answers, in SQLite or PostgreSQL. The only crate that names sqlx.
 //!
 //! Invariants:
 //! - A request never waits for the store: keys are checked against a snapshot in memory ([`KeyTable`]), usage
@@ -8,12 +8,14 @@
 //! - A usage record that was submitted reaches the database exactly once, or the journal on disk and the
 //!   database later.
 //! - Secrets are a type that cannot be printed ([`Secret`]).
+//! - What is kept of prompts is encrypted, and only its own key finds it.
 //!
-//! Reading order: `store` (pool and deadlines), `migrate`, `keys`, `usage`.
+//! Reading order: `store` (pool and deadlines), `migrate`, `keys`, `usage`, `responses`.
 
 mod error;
 mod keys;
 mod migrate;
+mod responses;
 mod secret;
 mod store;
 mod usage;
@@ -26,11 +28,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 
 use crate::keys::token::{Digest, Hasher};
+use crate::responses::Seal;
 use crate::store::Store;
 
 pub use crate::error::LedgerError;
 pub use crate::keys::table::KeyTable;
 pub use crate::keys::{CreatedKey, Key, KeyError, KeyId, KeyLimits, NewKey, Scope};
+pub use crate::responses::StoredResponse;
 pub use crate::secret::Secret;
 pub use crate::usage::query::{Cursor, GroupBy, UsageSum};
 pub use crate::usage::writer::{FlushReport, UsageWriter, WriterStats};
@@ -45,6 +49,7 @@ pub struct Ledger {
 struct Inner {
     store: Store,
     hasher: Arc<Hasher>,
+    seal: Seal,
     table: ArcSwap<KeyTable>,
     /// Held while the snapshot is replaced.
     turn: tokio::sync::Mutex<()>,
@@ -70,6 +75,7 @@ impl Ledger {
         let ledger = Self {
             inner: Arc::new(Inner {
                 store,
+                seal: Seal::new(&hasher),
                 table: ArcSwap::from_pointee(KeyTable::empty(Arc::clone(&hasher))),
                 hasher,
                 turn: tokio::sync::Mutex::new(()),

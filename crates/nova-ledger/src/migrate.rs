@@ -19,11 +19,14 @@ struct Migration {
     sql: &'static str,
 }
 
-const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "keys and usage",
-    sql: include_str!("../migrations/0001_keys_and_usage.sql"),
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "keys and usage",
+        sql: include_str!("../migrations/0001_keys_and_usage.sql"),
+    },
+    Migration { version: 2, name: "responses", sql: include_str!("../migrations/0002_responses.sql") },
+];
 
 const CHANGED: &str = "it was applied with another content\n\
     hint: this program was changed after the database was made; use an official release";

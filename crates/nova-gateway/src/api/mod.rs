@@ -16,10 +16,11 @@ use hyper::body::Incoming;
 use nova_wire::Dialect;
 
 use self::paths::Endpoint;
+pub(crate) use self::paths::parameter;
 use crate::error::{Code, GatewayError};
 use crate::pipeline::relay::Outgoing;
 use crate::state::Worker;
-use crate::{admin, count, pipeline};
+use crate::{admin, conversation, count, pipeline};
 
 /// Answers one request, whatever it is.
 pub async fn serve(worker: &Arc<Worker>, request: Request<Incoming>) -> Response<Outgoing> {
@@ -35,6 +36,7 @@ pub async fn serve(worker: &Arc<Worker>, request: Request<Incoming>) -> Response
             (Endpoint::Forward(service), &Method::POST) => {
                 Box::pin(pipeline::forward::answer(worker, service, request)).await
             }
+            (Endpoint::Stored(stored), _) => conversation::answer(worker, stored, &request).await,
             (Endpoint::Models(google), &Method::GET) => models::list(worker, &request, google),
             (Endpoint::Model(name, google), &Method::GET) => models::one(worker, &request, (&name, google)),
             (_, method) => {
@@ -61,7 +63,7 @@ fn dialect_of(headers: &HeaderMap) -> Dialect {
     if headers.contains_key("anthropic-version") { Dialect::Messages } else { Dialect::Chat }
 }
 
-fn refuse(worker: &Worker, dialect: Dialect, error: &GatewayError) -> Response<Outgoing> {
+pub(crate) fn refuse(worker: &Worker, dialect: Dialect, error: &GatewayError) -> Response<Outgoing> {
     worker.shared.metrics.refused(dialect, error);
     error.response(dialect, worker.next_id().as_str()).map(Outgoing::whole)
 }

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use nova_wire::Dialect;
 use percent_encoding::percent_decode_str;
 
+use crate::conversation::Stored;
 use crate::pipeline::forward::Service;
 use crate::pipeline::{Asked, Framing};
 
@@ -20,6 +21,8 @@ pub(super) enum Endpoint<'a> {
     Count(Asked),
     /// `POST`: something that is passed on as it is.
     Forward(Service),
+    /// A kept answer.
+    Stored(Stored<'a>),
     /// `GET`: all models, in the shape of Gemini where the flag is set.
     Models(bool),
     /// `GET`: one model, in the shape of Gemini where the flag is set.
@@ -42,6 +45,7 @@ pub(super) fn endpoint<'a>(path: &'a str, query: Option<&str>) -> Option<Endpoin
         "messages/count_tokens" => Some(Endpoint::Count(Asked::of(Dialect::Messages))),
         "responses/input_tokens" => Some(Endpoint::Count(Asked::of(Dialect::Responses))),
         "models" => Some(Endpoint::Models(false)),
+        rest if let Some(rest) = rest.strip_prefix("responses/") => Stored::at(rest).map(Endpoint::Stored),
         rest if let Some(service) = Service::at(rest) => Some(Endpoint::Forward(service)),
         rest => under_models(rest.strip_prefix("models/")?, query, false),
     }
@@ -67,7 +71,7 @@ fn under_models<'a>(rest: &'a str, query: Option<&str>, google: bool) -> Option<
 }
 
 /// A parameter of a query, decoded.
-pub(super) fn parameter<'q>(query: Option<&'q str>, name: &str) -> Option<Cow<'q, str>> {
+pub(crate) fn parameter<'q>(query: Option<&'q str>, name: &str) -> Option<Cow<'q, str>> {
     let pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
     let (_, value) = pairs.into_iter().find(|(key, _)| *key == name)?;
     percent_decode_str(value).decode_utf8().ok()
@@ -92,6 +96,12 @@ mod tests {
         check("/models/a/b:countTokens", Some(Endpoint::Count(Asked::gemini("a/b", Framing::Count))));
         check("/embeddings", Some(Endpoint::Forward(Service::Embeddings)));
         check("/audio/transcriptions", Some(Endpoint::Forward(Service::Transcriptions)));
+        check("/responses/resp_1", Some(Endpoint::Stored(Stored::Answer("resp_1"))));
+        check("/responses/resp_1/input_items", Some(Endpoint::Stored(Stored::InputItems("resp_1"))));
+        check("/responses/resp_1/cancel", Some(Endpoint::Stored(Stored::Cancel("resp_1"))));
+        check("/responses/", None);
+        check("/responses/resp_1/", None);
+        check("/responses/resp_1/x", None);
         check("/models", Some(Endpoint::Models(false)));
         check("/models/deepseek/deepseek-v4", Some(Endpoint::Model("deepseek/deepseek-v4".into(), false)));
         check("/models/deepseek%2Fdeepseek-v4", Some(Endpoint::Model("deepseek/deepseek-v4".into(), false)));

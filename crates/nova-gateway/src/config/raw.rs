@@ -135,8 +135,8 @@ pub struct RawDeployment {
 #[serde(default, deny_unknown_fields)]
 pub struct RawResponses {
     /// Whether conversations are kept in the database for 30 days, prompts included, so that clients can go on
-    /// with `previous_response_id`. They are not encrypted there. Default: true with SQLite, false with
-    /// PostgreSQL, which others may read.
+    /// with `previous_response_id`. They are encrypted there under the pepper. Default: true with SQLite, false
+    /// with PostgreSQL.
     pub store: Option<bool>,
 }
 

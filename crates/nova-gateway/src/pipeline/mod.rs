@@ -37,6 +37,7 @@ use nova_wire::{Dialect, Peek};
 pub use self::asked::{Asked, Framing};
 use self::relay::Outgoing;
 use self::reserve::Receipt;
+use crate::conversation::{self, Keep, Resumed};
 use crate::error::{GatewayError, Upstream};
 use crate::snapshot::Snapshot;
 use crate::state::{RequestId, Worker};
@@ -126,7 +127,7 @@ async fn stages(
     let snapshot = worker.shared.snapshot.load_full();
     let mut known = Known::default();
     let understood = understand(worker, asked, request, (&snapshot, started), &mut known).await;
-    let Understood { key, permit, body, peek, plan, strict } = match understood {
+    let Understood { key, permit, body, peek, plan, strict, keep } = match understood {
         Ok(understood) => understood,
         Err(error) => {
             settle::refused(&worker.shared, (id, asked.dialect, started), &known, &error);
@@ -149,7 +150,12 @@ async fn stages(
         receipt,
         _permit: permit,
     };
-    if call.peek.stream { relay::stream(worker, call).await } else { relay::whole(worker, call).await }
+    let response =
+        if call.peek.stream { relay::stream(worker, call).await } else { relay::whole(worker, call).await }?;
+    match keep {
+        None => Ok(response),
+        Some(keep) => Ok(conversation::keep(worker, keep, response).await),
+    }
 }
 
 /// What is known of a request that is refused, for its record.
@@ -168,6 +174,8 @@ pub(crate) struct Understood {
     pub(crate) peek: Peek,
     pub(crate) plan: Plan,
     strict: bool,
+    /// What keeping the answer takes.
+    keep: Option<Box<Keep>>,
 }
 
 /// Stages 1 to 4.
@@ -184,11 +192,15 @@ pub(crate) async fn understand(
     known.key = Some(Arc::clone(&key));
     let permit = admit::admit(shared, snapshot, &key)?;
     let (body, peek) = read::read(asked, &head.headers, incoming, snapshot).await?;
+    let Resumed { body, peek, keep } = match asked.dialect {
+        Dialect::Responses => conversation::resume(shared, snapshot, &key, (body, peek)).await?,
+        _ => Resumed { body, peek, keep: None },
+    };
     known.model.clone_from(&peek.model);
     known.stream = peek.stream;
     let plan = route::route(worker, snapshot, &key, &peek, started)?;
     let strict = head.headers.get("x-novastack-strict").is_some_and(|value| value == "true");
-    Ok(Understood { key, permit, body: detached(body), peek, plan, strict })
+    Ok(Understood { key, permit, body: detached(body), peek, plan, strict, keep })
 }
 
 /// A small body is a slice of the connection's read buffer, and would keep all of that until the answer

@@ -62,6 +62,7 @@ impl Snapshot {
             limits: config.limits.clone(),
             timeouts: config.timeouts.clone(),
             retry: config.retry,
+            store_responses: config.store_responses,
             counters: config.count_tokens.clone(),
             keep_alive: config.streaming_beta,
         })

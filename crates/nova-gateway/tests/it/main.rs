@@ -4,8 +4,9 @@
 
 mod admin;
 mod answers;
-mod counts;
 mod clouds;
+mod conversations;
+mod counts;
 mod failures;
 mod form;
 mod harness;

@@ -58,6 +58,16 @@ impl Database {
         UsageWriter::start(ledger, &self.journal()).unwrap()
     }
 
+    /// One column of texts, read behind the ledger's back.
+    pub(crate) async fn texts(&self, sql: &'static str) -> Vec<String> {
+        use sqlx::{AnyConnection, Connection, Row};
+        sqlx::any::install_default_drivers();
+        let mut connection = AnyConnection::connect(&self.url).await.unwrap();
+        let rows = sqlx::query(sql).fetch_all(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
     /// Runs SQL behind the ledger's back.
     pub(crate) async fn sql(&self, sql: &'static str) {
         use sqlx::{AnyConnection, Connection};

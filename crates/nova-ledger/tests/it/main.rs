@@ -13,6 +13,7 @@
 mod away;
 mod backend;
 mod keys;
+mod responses;
 mod usage;
 
 use std::pin::Pin;
@@ -52,6 +53,16 @@ const CASES: &[(&str, Case)] = &[
     }),
     ("hostile text does not stop the writer", |backend| {
         Box::pin(usage::hostile_text_does_not_stop_the_writer(backend))
+    }),
+    ("a conversation is put together for its own key", |backend| {
+        Box::pin(responses::a_conversation_is_put_together_for_its_own_key(backend))
+    }),
+    ("a circle of answers is none", |backend| {
+        Box::pin(responses::a_circle_of_answers_has_no_end_and_is_none(backend))
+    }),
+    ("old answers are forgotten", |backend| Box::pin(responses::old_answers_are_forgotten(backend))),
+    ("no prompt is stored in the clear", |backend| {
+        Box::pin(responses::no_prompt_is_stored_in_the_clear(backend))
     }),
     ("sums are exact", |backend| Box::pin(usage::sums_are_exact(backend))),
     ("pages follow each other without a gap", |backend| Box::pin(usage::pages_follow_each_other(backend))),

@@ -1,0 +1,184 @@
+//! An answer is kept before its last byte goes out.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use http_body::{Body, Frame};
+use memchr::memmem;
+use nova_ledger::StoredResponse;
+use nova_wire::splice::{self, Edit};
+use nova_wire::sse::Decoder;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::task::JoinHandle;
+
+use super::{KEPT, Keep, LARGEST, MOST_BYTES};
+use crate::pipeline::relay::Outgoing;
+use crate::state::{Shared, Worker};
+
+/// Keeps the answer in this response: a whole one now, a streamed one when its last event comes.
+pub(crate) async fn keep(
+    worker: &Worker,
+    keep: Box<Keep>,
+    response: Response<Outgoing>,
+) -> Response<Outgoing> {
+    if response.status() != StatusCode::OK {
+        return response;
+    }
+    let (head, body) = response.into_parts();
+    let body = match body {
+        Outgoing::Whole(Some(body)) => {
+            let body = stored_here(&body, &keep);
+            if let Some(saving) = save(&worker.shared, &keep, &body) {
+                // A failure was logged; the answer is good without it.
+                let _ = saving.await;
+            }
+            Outgoing::whole(body)
+        }
+        other => Outgoing::Router(axum::body::Body::new(Keeping {
+            inner: other,
+            decoder: Some(Decoder::new()),
+            saving: None,
+            held: None,
+            shared: Arc::clone(&worker.shared),
+            keep,
+        })),
+    };
+    Response::from_parts(head, body)
+}
+
+/// The answer, saying what its client asked for and not what the provider was told.
+fn stored_here(body: &Bytes, keep: &Keep) -> Bytes {
+    let Ok(fields) = splice::fields(body) else { return body.clone() };
+    let mut edits = vec![Edit::Set("store", b"true".to_vec())];
+    if let Some(previous) = &keep.previous {
+        let previous = serde_json::Value::from(previous.as_str()).to_string();
+        edits.push(Edit::Set("previous_response_id", previous.into_bytes()));
+    }
+    Bytes::from(splice::apply(body, &fields, &edits))
+}
+
+#[derive(Deserialize)]
+struct Named {
+    id: String,
+}
+
+/// Begins to keep an answer; `None` where it has no id or is too large.
+fn save(shared: &Arc<Shared>, keep: &Keep, response: &[u8]) -> Option<JoinHandle<()>> {
+    let Named { id } = serde_json::from_slice(response).ok()?;
+    if id.is_empty() || id.len() > 256 || response.len() > LARGEST {
+        return None;
+    }
+    let response = RawValue::from_string(String::from_utf8(response.to_vec()).ok()?).ok()?;
+    let created_ms = shared.now_ms();
+    let kept_ms = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
+    let stored = StoredResponse {
+        id,
+        previous: keep.previous.clone(),
+        created_ms,
+        expires_ms: created_ms.saturating_add(kept_ms),
+        input: keep.input.clone(),
+        response,
+    };
+    let (ledger, key) = (shared.ledger.clone(), keep.key);
+    Some(shared.background.spawn(async move {
+        if let Err(error) = ledger.save_response(key, &stored).await {
+            tracing::warn!(%error, "an answer could not be kept");
+        }
+        // Every 64th millisecond, so about every 64th answer; nothing has to be counted for it.
+        if created_ms % 64 == 0
+            && let Err(error) = ledger.purge_responses(created_ms, MOST_BYTES).await
+        {
+            tracing::warn!(%error, "old answers could not be forgotten");
+        }
+    }))
+}
+
+/// A stream whose last event holds the whole answer.
+struct Keeping {
+    inner: Outgoing,
+    /// Reads the events beside their passing on; `None` once the answer was seen, or cannot be.
+    decoder: Option<Decoder>,
+    saving: Option<JoinHandle<()>>,
+    /// What goes out once the answer is kept.
+    held: Option<Bytes>,
+    shared: Arc<Shared>,
+    keep: Box<Keep>,
+}
+
+/// The event that ends an answer.
+#[derive(Deserialize)]
+struct Ending<'e> {
+    #[serde(rename = "type")]
+    kind: &'e str,
+    #[serde(borrow)]
+    response: &'e RawValue,
+}
+
+impl Keeping {
+    /// Begins to keep the answer, where the chunk ends it.
+    fn look(&mut self, chunk: &Bytes) -> Option<JoinHandle<()>> {
+        let decoder = self.decoder.as_mut()?;
+        if decoder.push(chunk).is_err() {
+            self.decoder = None;
+            return None;
+        }
+        let mut saving = None;
+        while let Some(event) = decoder.next_event() {
+            let ends = match event.name {
+                Some(name) => matches!(name, b"response.completed" | b"response.incomplete"),
+                // Some providers leave the names out.
+                None => memmem::find(event.data, b"\"response.").is_some(),
+            };
+            if !ends || saving.is_some() {
+                continue;
+            }
+            if let Ok(Ending { kind: "response.completed" | "response.incomplete", response }) =
+                serde_json::from_slice(event.data)
+            {
+                let response = stored_here(&Bytes::copy_from_slice(response.get().as_bytes()), &self.keep);
+                saving = save(&self.shared, &self.keep, &response);
+            }
+        }
+        if saving.is_some() {
+            self.decoder = None;
+        }
+        saving
+    }
+}
+
+impl Body for Keeping {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if let Some(saving) = &mut self.saving {
+            // Its failure was logged, and the answer is good without it.
+            let _ = ready!(Pin::new(saving).poll(context));
+            self.saving = None;
+        }
+        if let Some(held) = self.held.take() {
+            return Poll::Ready(Some(Ok(Frame::data(held))));
+        }
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
+        let Some(Ok(frame)) = frame else { return Poll::Ready(frame) };
+        let chunk = match frame.into_data() {
+            Ok(chunk) => chunk,
+            Err(frame) => return Poll::Ready(Some(Ok(frame))),
+        };
+        match self.look(&chunk) {
+            None => Poll::Ready(Some(Ok(Frame::data(chunk)))),
+            Some(saving) => {
+                self.saving = Some(saving);
+                self.held = Some(chunk);
+                self.poll_frame(context)
+            }
+        }
+    }
+}

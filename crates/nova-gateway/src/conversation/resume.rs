@@ -1,0 +1,108 @@
+//! A request that goes on with an earlier answer, put together again.
+
+use bytes::Bytes;
+use nova_ledger::Key;
+use nova_wire::splice::{self, Edit, Field};
+use nova_wire::{Dialect, Peek};
+use serde_json::Value;
+
+use super::{Keep, LARGEST, ask, items, not_found};
+use crate::error::{Code, GatewayError};
+use crate::snapshot::Snapshot;
+use crate::state::Shared;
+
+/// A request with its whole conversation.
+#[derive(Debug)]
+pub(crate) struct Resumed {
+    /// The body.
+    pub(crate) body: Bytes,
+    /// What the gateway reads of it.
+    pub(crate) peek: Peek,
+    /// What keeping the answer takes; `None` where it is not kept.
+    pub(crate) keep: Option<Box<Keep>>,
+}
+
+/// Puts the items of earlier turns in front of the request's own.
+///
+/// # Errors
+/// 400 where the earlier answer is not there, or nothing is kept here; 413 where the conversation is larger
+/// than a body may be; 503 while the store is away.
+pub(crate) async fn resume(
+    shared: &Shared,
+    snapshot: &Snapshot,
+    key: &Key,
+    (body, peek): (Bytes, Peek),
+) -> Result<Resumed, GatewayError> {
+    let fields = splice::fields(&body)?;
+    let raw = |name: &str| text_of(&body, &fields, name);
+    let previous = previous(raw("previous_response_id"))?;
+    let store = raw("store").is_none_or(|value| value != "false");
+    let kept = store && snapshot.store_responses;
+    if previous.is_none() && !kept && !store {
+        return Ok(Resumed { body, peek, keep: None });
+    }
+    let input = items::own(raw("input"))?;
+    // Whatever is kept is kept here: the next turn may go to another provider.
+    let mut edits = vec![Edit::Set("store", b"false".to_vec())];
+    if let Some(previous) = &previous {
+        let history = history(shared, snapshot, key, previous).await?;
+        let lists = history.iter().map(String::as_str).chain([items::inside(input.get())]);
+        edits.push(Edit::Remove("previous_response_id"));
+        edits.push(Edit::Set("input", items::joined(lists).into_bytes()));
+    }
+    let resumed = Bytes::from(splice::apply(&body, &fields, &edits));
+    let limit = snapshot.limits.body_bytes;
+    if resumed.len() > limit {
+        let message = format!("the conversation is larger than {limit} bytes\nhint: begin a new one");
+        return Err(GatewayError::new(Code::BodyTooLarge, message));
+    }
+    let keep =
+        (kept && input.get().len() <= LARGEST).then(|| Box::new(Keep { key: key.id, previous, input }));
+    let peek = Peek::read(Dialect::Responses, &resumed)?;
+    Ok(Resumed { body: resumed, peek, keep })
+}
+
+fn text_of<'b>(body: &'b Bytes, fields: &[Field], name: &str) -> Option<&'b str> {
+    let field = fields.iter().find(|field| field.name == name)?;
+    std::str::from_utf8(&body[field.value.clone()]).ok().filter(|text| *text != "null")
+}
+
+/// The id in `previous_response_id`.
+fn previous(raw: Option<&str>) -> Result<Option<String>, GatewayError> {
+    let Some(raw) = raw else { return Ok(None) };
+    serde_json::from_str(raw).map(Some).map_err(|_| {
+        let error = GatewayError::new(Code::BadRequest, "`previous_response_id` must be a string");
+        GatewayError { param: Some("previous_response_id".to_owned()), detail: Some("invalid_type"), ..error }
+    })
+}
+
+/// The items of all earlier turns, as lists without brackets.
+async fn history(
+    shared: &Shared,
+    snapshot: &Snapshot,
+    key: &Key,
+    previous: &str,
+) -> Result<Vec<String>, GatewayError> {
+    if !snapshot.store_responses {
+        let message = "`previous_response_id` cannot be used: this gateway keeps no conversations\n\
+                       hint: send all items in `input`; `responses.store: true` in the configuration keeps them";
+        let error = GatewayError::new(Code::BadRequest, message);
+        return Err(GatewayError {
+            param: Some("previous_response_id".to_owned()),
+            detail: Some("store_disabled"),
+            ..error
+        });
+    }
+    let (ledger, id, key) = (shared.ledger.clone(), previous.to_owned(), key.id);
+    // Sealed and in base64 it takes a third more.
+    let bounds = (shared.now_ms(), snapshot.limits.body_bytes as u64 * 3);
+    let chain = ask(shared, async move { ledger.response_chain(key, &id, bounds).await }).await?;
+    let chain = chain.ok_or_else(|| not_found(previous))?;
+    let mut lists = Vec::with_capacity(chain.len() * 2);
+    for turn in &chain {
+        lists.push(items::inside(turn.input.get()).to_owned());
+        let said = Value::from(items::said(turn.response.get())).to_string();
+        lists.push(items::inside(&said).to_owned());
+    }
+    Ok(lists)
+}
