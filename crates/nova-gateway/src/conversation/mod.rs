@@ -1,8 +1,8 @@
 //! Conversations in OpenAI's Responses dialect that go on by `previous_response_id`.
 //!
 //! The gateway keeps them itself, so that any upstream can continue any conversation: the items of earlier
-//! turns are put in front of a request's own (`resume`), no provider is asked to store anything, and the
-//! answer is kept before its last byte goes out (`keep`), so that the client's next request finds it.
+//! turns are put in front of a request's own (`resume`), and the answer is kept before its last byte goes
+//! out (`keep`), so that the client's next request finds it. A request without history goes out as it came.
 //! `stored` answers `GET`, `DELETE` and the rest of `/v1/responses/{id}`.
 //!
 //! Invariants: an answer is found by the key that it was given to; where nothing is kept, a request that

@@ -38,26 +38,35 @@ pub(crate) async fn resume(
     let previous = previous(raw("previous_response_id"))?;
     let store = raw("store").is_none_or(|value| value != "false");
     let kept = store && snapshot.store_responses;
-    if previous.is_none() && !kept && !store {
+    if previous.is_none() && !kept {
         return Ok(Resumed { body, peek, keep: None });
     }
     let input = items::own(raw("input"))?;
-    // Whatever is kept is kept here: the next turn may go to another provider.
-    let mut edits = vec![Edit::Set("store", b"false".to_vec())];
-    if let Some(previous) = &previous {
-        let history = history(shared, snapshot, key, previous).await?;
-        let lists = history.iter().map(String::as_str).chain([items::inside(input.get())]);
-        edits.push(Edit::Remove("previous_response_id"));
-        edits.push(Edit::Set("input", items::joined(lists).into_bytes()));
-    }
+    let own = (kept && input.get().len() <= LARGEST).then(|| Keep {
+        key: key.id,
+        previous: None,
+        input: input.clone(),
+    });
+    let Some(previous) = previous else {
+        // It goes out as it came: clients that send their history themselves may count on the provider to
+        // know its own items again.
+        return Ok(Resumed { body, peek, keep: own.map(Box::new) });
+    };
+    let history = history(shared, snapshot, key, &previous).await?;
+    let lists = history.iter().map(String::as_str).chain([items::inside(input.get())]);
+    let edits = [
+        Edit::Remove("previous_response_id"),
+        Edit::Set("input", items::joined(lists).into_bytes()),
+        // It is kept here: the next turn may go to another provider.
+        Edit::Set("store", b"false".to_vec()),
+    ];
     let resumed = Bytes::from(splice::apply(&body, &fields, &edits));
     let limit = snapshot.limits.body_bytes;
     if resumed.len() > limit {
         let message = format!("the conversation is larger than {limit} bytes\nhint: begin a new one");
         return Err(GatewayError::new(Code::BodyTooLarge, message));
     }
-    let keep =
-        (kept && input.get().len() <= LARGEST).then(|| Box::new(Keep { key: key.id, previous, input }));
+    let keep = own.map(|own| Box::new(Keep { previous: Some(previous), ..own }));
     let peek = Peek::read(Dialect::Responses, &resumed)?;
     Ok(Resumed { body: resumed, peek, keep })
 }
