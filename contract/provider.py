@@ -71,9 +71,6 @@ def weather(asked):
     if asked.model == "too-small":
         words = "This model's maximum context length is 8192 tokens. However, you requested 9000 tokens (8000 in the messages, 1000 in the completion). Please reduce the length of the messages or completion."
         return Failure(400, words, "invalid_request_error", "invalid_request_error")
-    if asked.body.get("previous_response_id", "resp_68c1") not in ("resp_68c1", None):
-        words = f"Previous response with id '{asked.body['previous_response_id']}' not found."
-        return Failure(400, words, "invalid_request_error", "previous_response_not_found")
     if asked.tools == ["write_note"] and not asked.results:
         return Answer(thinking="Let me think.", calls=[Call("call_00", "write_note", {"input": "first line\nsecond line"})])
     if asked.tools and not asked.results:

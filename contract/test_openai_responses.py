@@ -124,6 +124,33 @@ def test_streamed_reasoning_is_an_item_of_its_own(client, model):
     assert summary == "Let me think."
 
 
+@pytest.mark.parametrize("model", MODELS)
+def test_a_conversation_is_continued_by_its_id(client, provider, model):
+    first = client.responses.create(model=model, input="My name is Heron.", store=True)
+    second = client.responses.create(model=model, input="What is my name?", previous_response_id=first.id)
+    assert second.previous_response_id == first.id
+    assert continues(provider.last()[2], first.id, ["My name is Heron.", "speaking.", "What is my name?"])
+    third = client.responses.create(model=model, input="And again?", previous_response_id=second.id, stream=True)
+    assert [event.type for event in third][-1] == "response.completed"
+    assert continues(provider.last()[2], second.id, ["My name is Heron.", "What is my name?", "And again?"])
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_calls_are_answered_by_the_id_alone(client, model):
+    first = client.responses.create(model=model, input=HELLO, tools=TOOLS)
+    second = client.responses.create(model=model, input=results(calls(first)), tools=TOOLS, previous_response_id=first.id)
+    assert second.output_text == f"This is {model} speaking."
+
+
+def test_stored_answers_are_read_and_deleted(client):
+    made = client.responses.create(model="deepseek-v4-pro", input="Hello")
+    assert client.responses.retrieve(made.id).output_text == made.output_text
+    assert [item.role for item in client.responses.input_items.list(made.id)] == ["user"]
+    client.responses.delete(made.id)
+    with pytest.raises(openai.NotFoundError):
+        client.responses.retrieve(made.id)
+
+
 def test_what_was_not_stored_cannot_be_continued(client):
     made = client.responses.create(model="deepseek-v4-pro", input="Hello", store=False)
     for unknown in (made.id, "resp_nobody"):

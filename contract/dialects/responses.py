@@ -1,5 +1,6 @@
 """Responses, as OpenAI writes it: items that open, fill and close, and a last event that repeats them all."""
 
+import itertools
 import json
 
 from .neutral import Asked, as_text, halves, sse
@@ -9,6 +10,7 @@ USAGE = {
     "output_tokens": 9, "output_tokens_details": {"reasoning_tokens": 4}, "total_tokens": 29,
 }
 ECHOED = ["instructions", "max_output_tokens", "metadata", "previous_response_id", "temperature", "tool_choice", "tools", "top_p"]
+NUMBERS = itertools.count(0x68C1)
 
 
 def read(_path, body):
@@ -32,7 +34,7 @@ def write(asked, answer):
     items = list(output(asked, answer))
     echo = {name: asked.body.get(name) for name in ECHOED}
     whole = {
-        "id": "resp_68c1", "object": "response", "created_at": 1770000000, "status": "completed", "background": False,
+        "id": f"resp_{next(NUMBERS):08x}", "object": "response", "created_at": 1770000000, "status": "completed", "background": False,
         "error": None, "incomplete_details": None, **echo, "model": asked.model, "output": items, "store": asked.body.get("store", True),
         "parallel_tool_calls": True, "reasoning": {"effort": "medium", "summary": None}, "service_tier": "default",
         "text": {"format": {"type": "text"}, "verbosity": "medium"}, "truncation": "disabled", "usage": USAGE, "user": None,

@@ -38,6 +38,15 @@ test("streamed calls are whole, and their results are answered", () =>
     assert.equal(second.output_text, `This is ${model} speaking.`);
   }));
 
+test("a conversation is continued by its id, and only by a known one", () =>
+  each(EVERY_DIALECT, async (model) => {
+    const first = await client.responses.create({ model, input: "Hello" });
+    const second = await client.responses.create({ model, input: "Again", previous_response_id: first.id });
+    assert.equal(second.previous_response_id, first.id);
+    const lost = client.responses.create({ model, input: "Again", previous_response_id: "resp_nobody" });
+    await assert.rejects(lost, (error) => error instanceof OpenAI.BadRequestError && error.code === "previous_response_not_found");
+  }));
+
 test("errors are the SDK's classes and keep their codes", async () => {
   const ask = (model) => client.responses.create({ model, input: "Hello", stream: true });
   await assert.rejects(ask("gpt-9"), (error) => error instanceof OpenAI.NotFoundError && error.code === "model_not_found");
