@@ -3,6 +3,8 @@
 //!
 //! Each figure is the best of many short batches: other work on the machine only ever adds time.
 
+#![allow(clippy::print_stdout, reason = "its figures are what it prints")]
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -24,7 +26,8 @@ fn main() {
         let target = Target { dialect: upstream, model: "up", quirks: &quirks, max_output: Some(4096) };
         let translated = best(|| {
             let peek = Peek::read(Dialect::Chat, &body).ok();
-            peek.and_then(|peek| translate::request(Dialect::Chat, &body, &peek, &target).ok()).map(|out| out.body.len())
+            peek.and_then(|peek| translate::request(Dialect::Chat, &body, &peek, &target).ok())
+                .map(|out| out.body.len())
         });
         line(&format!("request-chat-to-{upstream}"), translated, best(|| tree(&body)));
     }
@@ -80,7 +83,8 @@ fn stream(client: Dialect, upstream: Dialect, chunk: &Bytes) -> Duration {
 
 /// A chat request of two kilobytes: instructions, three turns, a tool.
 fn request() -> Vec<u8> {
-    let text = "Gateways sit between many clients and many models, and should be invisible to both. ".repeat(4);
+    let text =
+        "Gateways sit between many clients and many models, and should be invisible to both. ".repeat(4);
     let tool = json!({"type": "function", "function": {"name": "search", "description": "Searches the code base.",
         "parameters": {"type": "object", "properties": {"query": {"type": "string"}, "limit": {"type": "integer"}}, "required": ["query"]}}});
     let body = json!({

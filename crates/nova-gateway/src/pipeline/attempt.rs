@@ -3,11 +3,12 @@
 //! A try is invisible to the client as long as no content of it was passed on. Each failure says whose
 //! fault it was and whether trying again can help ([`nova_upstream::Failure`]); this stage only obeys.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderName, HeaderValue, StatusCode};
 use nova_ledger::AttemptRecord;
 use nova_limit::Allowed;
 use nova_route::DeploymentId;
@@ -148,11 +149,12 @@ async fn one(
     };
     let mut outbound = outbound(call, deployment, &target)?;
     let context = context(call, (deployment, mount), &mut outbound);
+    let headers = headers(call, mount);
     let sent = worker
         .client
         .send(nova_upstream::Request {
             credential: deployment.credential.as_ref(),
-            headers: &mount.headers,
+            headers: &headers,
             deadlines: deadlines(call, deployment, begun),
             ..nova_upstream::Request::post(mount.endpoint_for(call.peek.stream), Bytes::from(outbound.body))
         })
@@ -177,6 +179,25 @@ async fn one(
         Answer::Live(live) => live.relay.take_thought(),
     });
     Ok((outbound.dropped, answer))
+}
+
+/// The deployment's own headers, and what a Messages client switches on where its request is passed through.
+///
+/// Hosts that take the dialect inside an envelope of their own (Bedrock, Vertex) refuse features that they do not
+/// know, and are not told.
+fn headers<'a>(call: &Call, mount: &'a Mount) -> Cow<'a, [(HeaderName, HeaderValue)]> {
+    match &call.beta {
+        Some(beta)
+            if call.dialect == Dialect::Messages
+                && mount.dialect == Dialect::Messages
+                && mount.quirks.omit.is_none() =>
+        {
+            let mut headers = mount.headers.clone();
+            headers.push((HeaderName::from_static("anthropic-beta"), beta.clone()));
+            Cow::Owned(headers)
+        }
+        _ => Cow::Borrowed(&mount.headers),
+    }
 }
 
 /// The request as this deployment wants it.

@@ -61,6 +61,8 @@ pub struct Call {
     pub check: Option<Check>,
     /// Whether a field that a target cannot carry is an error rather than named as dropped.
     pub strict: bool,
+    /// What a Messages client switches on by `anthropic-beta`.
+    pub beta: Option<HeaderValue>,
     /// Where to send it, in order.
     pub plan: Plan,
     /// The promise to settle.
@@ -127,7 +129,7 @@ async fn stages(
     let snapshot = worker.shared.snapshot.load_full();
     let mut known = Known::default();
     let understood = understand(worker, asked, request, (&snapshot, started), &mut known).await;
-    let Understood { key, permit, body, peek, plan, strict, keep } = match understood {
+    let Understood { key, permit, body, peek, plan, strict, beta, keep } = match understood {
         Ok(understood) => understood,
         Err(error) => {
             settle::refused(&worker.shared, (id, asked.dialect, started), &known, &error);
@@ -146,6 +148,7 @@ async fn stages(
         peek,
         check,
         strict,
+        beta,
         plan,
         receipt,
         _permit: permit,
@@ -174,6 +177,7 @@ pub(crate) struct Understood {
     pub(crate) peek: Peek,
     pub(crate) plan: Plan,
     strict: bool,
+    beta: Option<HeaderValue>,
     /// What keeping the answer takes.
     keep: Option<Box<Keep>>,
 }
@@ -200,7 +204,8 @@ pub(crate) async fn understand(
     known.stream = peek.stream;
     let plan = route::route(worker, snapshot, &key, &peek, started)?;
     let strict = head.headers.get("x-novastack-strict").is_some_and(|value| value == "true");
-    Ok(Understood { key, permit, body: detached(body), peek, plan, strict, keep })
+    let beta = head.headers.get("anthropic-beta").cloned();
+    Ok(Understood { key, permit, body: detached(body), peek, plan, strict, beta, keep })
 }
 
 /// A small body is a slice of the connection's read buffer, and would keep all of that until the answer

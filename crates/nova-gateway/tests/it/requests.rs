@@ -132,3 +132,19 @@ async fn a_strict_request_is_refused_rather_than_cut_down() {
     assert!(reply.text().contains("`logit_bias`"), "{}", reply.text());
     assert_eq!(upstream.requests().len(), 1);
 }
+
+#[tokio::test]
+async fn what_a_messages_client_switches_on_reaches_a_provider_of_its_dialect_alone() {
+    for (dialect, answer, told) in [
+        ("messages", messages_reply("Hi."), Some("context-management-2025-06-27")),
+        ("chat", chat_reply("Hi."), None),
+    ] {
+        let upstream = ScriptedUpstream::answering(move |_| Script::json(200, &[], &answer)).await;
+        let gateway = TestGateway::start(&provider(&upstream.url(), dialect)).await;
+        let headers =
+            [("anthropic-beta", "context-management-2025-06-27"), ("anthropic-version", "2023-06-01")];
+        let reply = gateway.post_with("/v1/messages", hello(), &headers).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        assert_eq!(upstream.requests()[0].header("anthropic-beta"), told);
+    }
+}

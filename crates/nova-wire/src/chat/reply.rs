@@ -105,6 +105,8 @@ fn tool_call(id: String, function: &Value) -> Option<ReplyPart> {
 
 /// Writes an answer.
 pub fn write(reply: &Reply, ctx: &ReplyContext) -> Vec<u8> {
+    let legacy = ctx.names.legacy_functions;
+    let word = finish_word(&reply.finish, reply.parts.iter().any(is_call));
     let mut answer = json!({
         "id": format!("chatcmpl-{}", ctx.id),
         "object": "chat.completion",
@@ -113,9 +115,9 @@ pub fn write(reply: &Reply, ctx: &ReplyContext) -> Vec<u8> {
         "system_fingerprint": "fp_novastack",
         "choices": [{
             "index": 0,
-            "message": message(reply, ctx.want_thinking),
+            "message": message(reply, ctx.want_thinking, legacy),
             "logprobs": null,
-            "finish_reason": finish_word(&reply.finish, reply.parts.iter().any(is_call)),
+            "finish_reason": if legacy && word == "tool_calls" { "function_call" } else { word },
         }],
     });
     if let Some(usage) = &reply.usage {
@@ -128,7 +130,7 @@ fn is_call(part: &ReplyPart) -> bool {
     matches!(part, ReplyPart::ToolCall(_))
 }
 
-fn message(reply: &Reply, want_thinking: bool) -> Value {
+fn message(reply: &Reply, want_thinking: bool, legacy: bool) -> Value {
     let mut message = Map::new();
     let (mut content, mut refusal, mut thinking) = (String::new(), String::new(), String::new());
     let (mut calls, mut details) = (Vec::new(), Vec::new());
@@ -160,8 +162,10 @@ fn message(reply: &Reply, want_thinking: bool) -> Value {
     if want_thinking && !details.is_empty() {
         message.insert("reasoning_details".into(), details.into());
     }
-    if !calls.is_empty() {
-        message.insert("tool_calls".into(), calls.into());
+    match calls.first_mut() {
+        Some(first) if legacy => drop(message.insert("function_call".into(), first["function"].take())),
+        Some(_) => drop(message.insert("tool_calls".into(), calls.into())),
+        None => {}
     }
     Value::Object(message)
 }

@@ -40,6 +40,8 @@ pub struct ToolNames {
     known: BTreeMap<String, Known>,
     /// Whether the answer comes as the arguments of a tool ([`crate::hub::structured`]).
     pub(crate) wraps_answer: bool,
+    /// Whether the client knows calls only in chat's first form, one in an answer.
+    pub(crate) legacy_functions: bool,
 }
 
 impl ToolNames {

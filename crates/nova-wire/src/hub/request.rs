@@ -13,6 +13,8 @@ pub struct Request {
     pub tool_choice: Option<ToolChoice>,
     /// Whether several tools may be called in one turn; `None` where the client did not say.
     pub parallel_tools: Option<bool>,
+    /// Whether the client knows calls only in chat's first form (`functions`, `function_call`).
+    pub legacy_functions: bool,
     /// The most tokens that the answer may have.
     pub max_tokens: Option<u64>,
     /// Sampling temperature, as the client gave it.

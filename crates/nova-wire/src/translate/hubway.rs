@@ -60,6 +60,7 @@ pub(super) fn request(
     let wraps_answer = structured::force(&mut request, target.quirks);
     let mut names = ToolNames::bridge(&mut request, takes);
     names.wraps_answer = wraps_answer;
+    names.legacy_functions = request.legacy_functions;
     let written = match target.dialect {
         Dialect::Chat => chat::request::write(&request, target, &mut dropped),
         Dialect::Messages => messages::request::write(&request, target, &mut dropped),

@@ -350,3 +350,51 @@ fn a_tagged_signature_never_leaves_to_another_provider() {
     let sent = String::from_utf8(out.body).expect("text");
     assert!(!sent.contains("ns1.") && !sent.contains("thinking") && !out.hub, "{sent}");
 }
+
+#[test]
+fn a_client_of_the_first_form_of_calls_gets_that_form() {
+    let body = br#"{"model":"m","messages":[{"role":"user","content":"hi"}],"functions":[{"name":"f","parameters":{"type":"object"}}],"function_call":{"name":"f"}}"#;
+    let peek = Peek::read(Dialect::Chat, body).expect("a good body");
+    let quirks = Quirks::default();
+    let target = Target { dialect: Dialect::Messages, model: "up", quirks: &quirks, max_output: Some(100) };
+    let out = request(Dialect::Chat, body, &peek, &target).expect("a request");
+    let sent: Value = serde_json::from_slice(&out.body).expect("JSON");
+    assert_eq!(sent["tools"][0]["name"], "f");
+    assert_eq!(sent["tool_choice"]["disable_parallel_tool_use"], true);
+    let ctx = ReplyContext {
+        upstream: Dialect::Messages,
+        hub: true,
+        names: out.names,
+        ..context(Quirks::default(), false)
+    };
+    let whole = br#"{"id":"m","type":"message","role":"assistant","model":"up","content":[{"type":"tool_use","id":"t","name":"f","input":{"a":1}}],"stop_reason":"tool_use","usage":{"input_tokens":1,"output_tokens":1}}"#;
+    let answer = reply(&ctx, whole).expect("an answer").body;
+    let answer: Value = serde_json::from_slice(&answer).expect("JSON");
+    let choice = &answer["choices"][0];
+    assert_eq!(
+        choice["message"]["function_call"],
+        serde_json::json!({"name": "f", "arguments": r#"{"a":1}"#})
+    );
+    assert_eq!(
+        (&choice["message"]["tool_calls"], &choice["finish_reason"]),
+        (&Value::Null, &"function_call".into())
+    );
+    let events: &[u8] = b"event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"usage\":{\"input_tokens\":1}}}\n\n\
+        event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"f\",\"input\":{}}}\n\n\
+        event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"{}\"}}\n\n\
+        event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"tool_use\"},\"usage\":{\"output_tokens\":1}}\n\n\
+        event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+    let mut relay = StreamRelay::new(ctx);
+    let mut out = Vec::new();
+    relay.push(&Bytes::from_static(events), &mut out);
+    relay.finish(&mut out);
+    let told = String::from_utf8(out.concat()).expect("text");
+    for part in [
+        r#"{"function_call":{"name":"f","arguments":""}}"#,
+        r#"{"function_call":{"arguments":"{}"}}"#,
+        r#""finish_reason":"function_call""#,
+    ] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
+    assert!(!told.contains("tool_calls"), "{told}");
+}

@@ -91,11 +91,16 @@ fn tools(fields: &mut Map<String, Value>, request: &mut Request) -> Result<(), B
     }
     for (at, function) in list(fields.remove("functions"), "functions")?.into_iter().enumerate() {
         request.tools.push(function_tool(&function, None, &format!("functions[{at}]"))?);
+        request.legacy_functions = true;
     }
     let parallel = fields.remove("parallel_tool_calls");
     request.parallel_tools = parallel
         .map(|value| value.as_bool().ok_or_else(|| bad("parallel_tool_calls", "must be a boolean")))
         .transpose()?;
+    if request.legacy_functions {
+        // The first form has room for one call.
+        request.parallel_tools = Some(false);
+    }
     let choice = fields.remove("tool_choice").or_else(|| fields.remove("function_call"));
     request.tool_choice = choice.map(|choice| tool_choice(&choice)).transpose()?;
     Ok(())

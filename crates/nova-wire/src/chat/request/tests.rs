@@ -480,6 +480,7 @@ fn any_request() -> impl Strategy<Value = Request> {
             turns.push(Turn::new(Role::User, vec![Part::Text { text: "end".into(), cache: None }]));
             // Only the last turn of a round without calls is followed by a user's turn of its own.
             Request {
+                legacy_functions: false,
                 turns,
                 tools,
                 tool_choice,

@@ -25,6 +25,8 @@ pub struct Writer {
     id: String,
     include_usage: bool,
     want_thinking: bool,
+    /// Whether the client knows calls only in the first form, one in an answer.
+    legacy: bool,
     started: bool,
     closed: bool,
     calls: Vec<Call>,
@@ -60,6 +62,7 @@ impl Writer {
             id: ctx.id.clone(),
             include_usage: ctx.include_usage,
             want_thinking: ctx.want_thinking,
+            legacy: ctx.names.legacy_functions,
             started: false,
             closed: false,
             calls: Vec::new(),
@@ -110,7 +113,10 @@ impl Writer {
                 self.end_call(self.calls[at].index, out);
             }
         }
-        let word = finish_word(&self.finish, !self.calls.is_empty());
+        let word = match finish_word(&self.finish, !self.calls.is_empty()) {
+            "tool_calls" if self.legacy => "function_call",
+            word => word,
+        };
         out.extend_from_slice(&self.head);
         out.extend_from_slice(
             b"\"choices\":[{\"index\":0,\"delta\":{},\"logprobs\":null,\"finish_reason\":\"",
@@ -168,6 +174,12 @@ impl Writer {
         }
         let at = self.calls.len();
         self.calls.push(Call { index, any_arguments: false, ended: false });
+        if self.legacy {
+            if at == 0 {
+                self.field("function_call", &json!({"name": name, "arguments": ""}), out);
+            }
+            return;
+        }
         let id = if id.is_empty() { format!("call_{}{at}", self.id) } else { id };
         let call =
             json!({"index": at, "id": id, "type": "function", "function": {"name": name, "arguments": ""}});
@@ -180,6 +192,12 @@ impl Writer {
             return;
         }
         self.calls[at].any_arguments = true;
+        if self.legacy {
+            if at == 0 {
+                self.field("function_call", &Argument { arguments: json }, out);
+            }
+            return;
+        }
         let call = json!({"index": at, "function": Argument { arguments: json }});
         self.field("tool_calls", &[call], out);
     }
