@@ -77,8 +77,22 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         }
     }
     let mut build = shell::cargo();
-    build.args(["build", "--release", "--quiet", "--locked", "--bins", "--example", "bench", "--example", "wire"]);
-    shell::run(build.args(["-p", "novastack", "-p", "xtask", "-p", "nova-engine", "-p", "nova-wire"]).current_dir(&root))?;
+    build.args([
+        "build",
+        "--release",
+        "--quiet",
+        "--locked",
+        "--bins",
+        "--example",
+        "bench",
+        "--example",
+        "wire",
+    ]);
+    shell::run(
+        build
+            .args(["-p", "novastack", "-p", "xtask", "-p", "nova-engine", "-p", "nova-wire"])
+            .current_dir(&root),
+    )?;
     // Thousands of streams are as many file descriptors, twice over in a proxy; children inherit the limit.
     let mut inner = Command::new("sh");
     inner.args(["-c", "ulimit -n 65536 2>/dev/null || ulimit -n \"$(ulimit -H -n)\"; exec \"$@\"", "sh"]);
