@@ -33,29 +33,53 @@ pub(super) fn joined<'a>(lists: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 /// An answer's output as input items of the next turn.
+pub(super) fn said(response: &str) -> Vec<Value> {
+    let (id, mut items) = output(response);
+    items.retain_mut(|item| becomes_input(item, &id));
+    items
+}
+
+/// One item of an answer's output as an input item.
+pub(super) fn one(response: &str, item: &str) -> Option<Value> {
+    let (id, items) = output(response);
+    let mut found = items.into_iter().find(|known| known["id"] == item)?;
+    becomes_input(&mut found, &id).then_some(found)
+}
+
+/// The answer that an item of this id came in, if this gateway wrote it: its items are called
+/// `msg_{answer}_{place}`, and the answer `resp_{answer}`.
+pub(super) fn answer_of(item: &str) -> Option<String> {
+    let (rest, place) = item.rsplit_once('_')?;
+    let (_, answer) = rest.split_once('_')?;
+    let ours = answer.len() == 32 && answer.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (ours && place.bytes().all(|byte| byte.is_ascii_digit())).then(|| format!("resp_{answer}"))
+}
+
+/// The id and the output of an answer.
+fn output(response: &str) -> (String, Vec<Value>) {
+    let Ok(mut response) = serde_json::from_str::<Value>(response) else { return Default::default() };
+    let id = response["id"].as_str().unwrap_or_default().to_owned();
+    match response.get_mut("output").map(Value::take) {
+        Some(Value::Array(items)) => (id, items),
+        _ => (id, Vec::new()),
+    }
+}
+
+/// Makes an item of an answer one of a request; says whether it can be.
 ///
 /// Ids are left out, since no provider has stored what they name, except where a thought needs its own to be
 /// decrypted. A thought that neither is encrypted nor was written by us cannot be read by anyone any more.
-pub(super) fn said(response: &str) -> Vec<Value> {
-    let Ok(Value::Object(mut response)) = serde_json::from_str(response) else { return Vec::new() };
-    let id = response.get("id").and_then(Value::as_str).unwrap_or_default();
-    let ours = format!("rs_{}_", id.strip_prefix("resp_").unwrap_or(id));
-    let Some(Value::Array(mut items)) = response.remove("output") else { return Vec::new() };
-    items.retain_mut(|item| {
-        let Value::Object(fields) = item else { return false };
-        let sealed = fields.get("encrypted_content").is_some_and(|sealed| !sealed.is_null());
-        if fields.get("type") == Some(&json!("reasoning")) && !sealed {
-            let made_here = fields.get("id").and_then(Value::as_str).is_some_and(|id| id.starts_with(&ours));
-            fields.remove("id");
-            return made_here;
-        }
-        if !sealed {
-            fields.remove("id");
-        }
+fn becomes_input(item: &mut Value, answer: &str) -> bool {
+    let ours = format!("rs_{}_", answer.strip_prefix("resp_").unwrap_or(answer));
+    let Value::Object(fields) = item else { return false };
+    if fields.get("encrypted_content").is_some_and(|sealed| !sealed.is_null()) {
         fields.remove("status");
-        true
-    });
-    items
+        return true;
+    }
+    let made_here = fields.get("id").and_then(Value::as_str).is_some_and(|id| id.starts_with(&ours));
+    fields.remove("id");
+    fields.remove("status");
+    made_here || fields.get("type") != Some(&json!("reasoning"))
 }
 
 #[cfg(test)]
@@ -102,5 +126,18 @@ mod tests {
         let ours = json!({ "type": "reasoning", "id": "rs_abc_0", "summary": [1] });
         check(json!([ours]), json!([{ "type": "reasoning", "summary": [1] }]));
         assert_eq!(said("[]"), Vec::<Value>::new());
+    }
+
+    #[test]
+    fn an_item_of_ours_names_its_answer() {
+        let answer = "0123456789abcdef0123456789abcdef";
+        assert_eq!(answer_of(&format!("msg_{answer}_0")), Some(format!("resp_{answer}")));
+        for other in ["msg_1", "msg_68af0_0", &format!("msg_{answer}"), &format!("msg_{answer}_x"), ""] {
+            assert_eq!(answer_of(other), None, "{other}");
+        }
+        let response = json!({ "id": "resp_a", "output": [{ "type": "message", "id": "msg_a_0", "role": "assistant" }] });
+        let found = one(&response.to_string(), "msg_a_0");
+        assert_eq!(found, Some(json!({ "type": "message", "role": "assistant" })));
+        assert_eq!(one(&response.to_string(), "msg_a_1"), None);
     }
 }

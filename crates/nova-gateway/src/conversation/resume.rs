@@ -1,15 +1,22 @@
 //! A request that goes on with an earlier answer, put together again.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
-use nova_ledger::Key;
+use memchr::memmem;
+use nova_ledger::{Key, StoredResponse};
 use nova_wire::splice::{self, Edit, Field};
 use nova_wire::{Dialect, Peek};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::{Keep, LARGEST, ask, items, not_found};
 use crate::error::{Code, GatewayError};
 use crate::snapshot::Snapshot;
 use crate::state::Shared;
+
+/// The most answers that one request's references may name.
+const MOST_ANSWERS: usize = 256;
 
 /// A request with its whole conversation.
 #[derive(Debug)]
@@ -38,15 +45,24 @@ pub(crate) async fn resume(
     let previous = previous(raw("previous_response_id"))?;
     let store = raw("store").is_none_or(|value| value != "false");
     let kept = store && snapshot.store_responses;
-    if previous.is_none() && !kept {
+    if previous.is_none() && !kept && memmem::find(&body, b"item_reference").is_none() {
         return Ok(Resumed { body, peek, keep: None });
     }
     let input = items::own(raw("input"))?;
+    let resolved = resolve(shared, snapshot, key, &input).await?;
+    let is_resolved = resolved.is_some();
+    let input = resolved.unwrap_or(input);
     let own = (kept && input.get().len() <= LARGEST).then(|| Keep {
         key: key.id,
         previous: None,
         input: input.clone(),
     });
+    if previous.is_none() && is_resolved {
+        let edit = Edit::Set("input", input.get().as_bytes().to_vec());
+        let body = Bytes::from(splice::apply(&body, &fields, &[edit]));
+        let peek = Peek::read(Dialect::Responses, &body)?;
+        return Ok(Resumed { body, peek, keep: own.map(Box::new) });
+    }
     let Some(previous) = previous else {
         // It goes out as it came: clients that send their history themselves may count on the provider to
         // know its own items again.
@@ -83,6 +99,41 @@ fn previous(raw: Option<&str>) -> Result<Option<String>, GatewayError> {
         let error = GatewayError::new(Code::BadRequest, "`previous_response_id` must be a string");
         GatewayError { param: Some("previous_response_id".to_owned()), detail: Some("invalid_type"), ..error }
     })
+}
+
+/// The input with what it only refers to (`item_reference`) put in its place, where this gateway wrote and kept
+/// it; `None` where there is nothing of that. What it did not write, a provider may know.
+async fn resolve(
+    shared: &Shared,
+    snapshot: &Snapshot,
+    key: &Key,
+    input: &RawValue,
+) -> Result<Option<Box<RawValue>>, GatewayError> {
+    if !snapshot.store_responses || memmem::find(input.get().as_bytes(), b"item_reference").is_none() {
+        return Ok(None);
+    }
+    let Ok(items) = serde_json::from_str::<Vec<Value>>(input.get()) else { return Ok(None) };
+    let mut answers: HashMap<String, Option<StoredResponse>> = HashMap::new();
+    let mut resolved = Vec::with_capacity(items.len());
+    for item in items {
+        let id = item["id"].as_str().filter(|_| item["type"] == "item_reference").unwrap_or_default();
+        let Some(answer) = items::answer_of(id) else {
+            resolved.push(item);
+            continue;
+        };
+        if !answers.contains_key(&answer) && answers.len() < MOST_ANSWERS {
+            let (ledger, key, now) = (shared.ledger.clone(), key.id, shared.now_ms());
+            let name = answer.clone();
+            let found = ask(shared, async move { ledger.response(key, &name, now).await }).await?;
+            answers.insert(answer.clone(), found);
+        }
+        match answers.get(&answer) {
+            // A thought that nobody can read any more is left out.
+            Some(Some(stored)) => resolved.extend(items::one(stored.response.get(), id)),
+            _ => resolved.push(item),
+        }
+    }
+    Ok(serde_json::value::to_raw_value(&resolved).ok())
 }
 
 /// The items of all earlier turns, as lists without brackets.

@@ -168,3 +168,21 @@ async fn where_nothing_is_kept_a_reference_is_refused() {
     let reply = gateway.post("/v1/responses", ask(json!("B?"), &json!({ "previous_response_id": 7 }))).await;
     assert_eq!(reply.status, 400);
 }
+
+#[tokio::test]
+async fn a_reference_to_an_item_is_replaced_by_the_item() {
+    let replies = ["One.", "Two."].map(|text| Script::json(200, &[], chat_reply(text)));
+    let upstream = ScriptedUpstream::start(replies).await;
+    let gateway = TestGateway::start(&provider(&upstream.url(), "chat")).await;
+    let first = gateway.post("/v1/responses", ask(json!("A?"), &json!({}))).await.json();
+    let reference = json!({ "type": "item_reference", "id": first["output"][0]["id"] });
+    let items = json!([{ "role": "user", "content": "A?" }, reference, { "role": "user", "content": "B?" }]);
+    let reply = gateway.post("/v1/responses", ask(items, &json!({}))).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    assert_eq!(
+        said(&upstream.requests()[1]),
+        turns(&[("user", "A?"), ("assistant", "One."), ("user", "B?")])
+    );
+    let unknown = json!([{ "type": "item_reference", "id": "msg_unknown" }]);
+    assert_eq!(gateway.post("/v1/responses", ask(unknown, &json!({}))).await.status, 400);
+}
