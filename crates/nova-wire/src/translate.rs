@@ -8,6 +8,7 @@
 //! then another upstream can be tried; an answer that was cut is never ended as if it were whole; and
 //! after a failure nothing of the upstream's is given out any more.
 
+mod form;
 mod hubway;
 mod passthrough;
 mod relay;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::mismatch;
+use super::form::Form;
 use super::passthrough::cut;
 use super::{Meter, Outbound, Reply, ReplyContext, Target};
 use crate::chat;
@@ -16,11 +16,11 @@ use crate::hub::past::{self, Keeper, Past};
 use crate::hub::reply::{Finish, ReplyPart};
 use crate::hub::request::Part;
 use crate::hub::request::Role;
-use crate::hub::structured::{self, Check, Verdict};
+use crate::hub::structured::{self, Verdict};
 use crate::hub::{self, delta::Delta};
 use crate::messages;
 use crate::peek::Peek;
-use crate::quirks::{JsonSchemaSupport, Quirks};
+use crate::quirks::Quirks;
 use crate::responses;
 use crate::sse::{BadEvent, Decoder, Event};
 
@@ -425,52 +425,6 @@ impl Relay {
     fn give(&mut self, meter: &Meter, out: &mut Vec<Bytes>) {
         if meter.content_started && !self.ready.is_empty() {
             out.push(Bytes::from(std::mem::take(&mut self.ready)));
-        }
-    }
-}
-
-/// The longest text whose form is judged in a stream, in bytes.
-const LONGEST_FORM: usize = 1 << 20;
-
-/// The form of a streamed answer: unwrapped from its tool, and judged before the end is told.
-#[derive(Debug)]
-struct Form {
-    wraps: bool,
-    wrapped: Option<u32>,
-    check: Option<Check>,
-    text: String,
-}
-
-impl Form {
-    fn new(ctx: &ReplyContext) -> Self {
-        let promised = ctx.quirks.json_schema.is_none_or(|it| it == JsonSchemaSupport::Native);
-        let check = ctx.check.clone().filter(|_| !promised);
-        Self { wraps: ctx.names.wraps_answer, wrapped: None, check, text: String::new() }
-    }
-
-    fn deltas(&mut self, deltas: &mut Vec<Delta>) {
-        if self.wraps {
-            structured::unwrap_deltas(deltas, &mut self.wrapped);
-        }
-        let Some(check) = &self.check else { return };
-        for delta in deltas {
-            match delta {
-                Delta::Text(text) => self.text.push_str(text),
-                Delta::Finish(finish) if structured::is_complete(finish) => {
-                    match structured::judge(&self.text, check) {
-                        Verdict::Good => {}
-                        // What was sent cannot be mended any more.
-                        Verdict::Mended(_) => {
-                            *delta = Delta::Error(mismatch("there is text around the JSON"))
-                        }
-                        Verdict::Bad(why) => *delta = Delta::Error(mismatch(&why)),
-                    }
-                }
-                _ => {}
-            }
-        }
-        if self.text.len() > LONGEST_FORM {
-            self.check = None;
         }
     }
 }

@@ -102,7 +102,13 @@ const LEFT_OUT: &str = "\n## Left out\n\n\
     - Tools that a provider runs itself (web search, code execution) have no counterpart elsewhere and are named as \
     dropped; what such tools did in earlier turns is left out in pairs, so that no result stands without its call.\n\
     - More than one choice (`n`, `candidateCount`) exists only where both sides have it.\n\
-    - A client's own extra fields are kept where the dialect is the same and named where it is not.\n";
+    - A client's own extra fields are kept where the dialect is the same and named where it is not.\n\
+    - An image by address is never fetched by the gateway: a provider that takes data only answers a 400 that says so.\n\
+    - A signature on plain text (Gemini) and grounding, citations and generated images in an answer are not carried between \
+    dialects.\n\
+    - Calls that a model writes as text (`<minimax:tool_call>`, `<|tool_calls_section_begin|>`) stay text: hosts that serve \
+    such models parse them, and guessing would turn a quotation into a call.\n\
+    - Fewer stop sequences than were asked for are sent where a provider has a bound; the rest is named, not applied here.\n";
 
 /// One table for each first dialect: a row for each feature, a column for each other dialect.
 fn table(
