@@ -6,7 +6,8 @@
 //!
 //! Reading order: [`pipeline`] is the way of a request, one file a stage; [`error`] the table of what
 //! a caller can be told; [`snapshot`] and [`state`] what the stages read; [`api`] the paths that are
-//! served, [`admin`] those for operators; [`server`] sockets, threads and shutdown; [`config`] the file
+//! served, `count` (tokens of prompts) and `conversation` (kept answers) what stands behind some of them,
+//! [`admin`] those for operators; [`server`] sockets, threads and shutdown; [`config`] the file
 //! and its checks; [`telemetry`] metrics.
 
 pub mod admin;

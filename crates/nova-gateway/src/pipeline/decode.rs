@@ -14,6 +14,9 @@ use ruzstd::decoding::StreamingDecoder;
 use super::read::too_large;
 use crate::error::{Code, GatewayError};
 
+/// Every decoder should take windows of 8 MiB (RFC 8878 §3.1.1.1.2), what `zstd` uses up to its level 19.
+const MOST_WINDOW: u64 = 8 << 20;
+
 /// How a body is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Encoding {
@@ -81,6 +84,7 @@ fn fill(from: impl Read, out: &mut Vec<u8>, limit: usize) -> io::Result<()> {
 
 /// The frames of a `zstd` body one after the other, skippable ones left out (RFC 8878 §3.1.2).
 fn frames(mut body: &[u8], out: &mut Vec<u8>, limit: usize) -> io::Result<()> {
+    let most_window = MOST_WINDOW.max(limit as u64);
     loop {
         if let Some((magic, rest)) = body.split_first_chunk::<4>()
             && (0x184D_2A50..=0x184D_2A5F).contains(&u32::from_le_bytes(*magic))
@@ -89,6 +93,9 @@ fn frames(mut body: &[u8], out: &mut Vec<u8>, limit: usize) -> io::Result<()> {
             let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
             body = rest.get(length..).ok_or(io::ErrorKind::UnexpectedEof)?;
         } else {
+            if window(body).ok_or(io::ErrorKind::UnexpectedEof)? > most_window {
+                return Err(io::Error::other("a `zstd` frame asks for too large a window"));
+            }
             let frame = StreamingDecoder::new(&mut body).map_err(io::Error::other)?;
             fill(frame, out, limit)?;
         }
@@ -96,6 +103,23 @@ fn frames(mut body: &[u8], out: &mut Vec<u8>, limit: usize) -> io::Result<()> {
             return Ok(());
         }
     }
+}
+
+/// The window that a frame asks for: what of its output has to be kept to go on (RFC 8878 §3.1.1.1). The
+/// decoder gives nothing out before it has that much, so a frame may not choose it freely.
+fn window(frame: &[u8]) -> Option<u64> {
+    let descriptor = *frame.get(4)?;
+    if descriptor & 0x20 == 0 {
+        let window = *frame.get(5)?;
+        let base = 1_u64 << (10 + (window >> 3));
+        return Some(base + base / 8 * u64::from(window & 7));
+    }
+    // A single segment: its window is all of its content, whose size follows the dictionary's id.
+    let start = 5 + [0, 1, 2, 4][usize::from(descriptor & 3)];
+    let (length, add) = [(1, 0), (2, 256), (4, 0), (8, 0)][usize::from(descriptor >> 6)];
+    let mut size = [0; 8];
+    size[..length].copy_from_slice(frame.get(start..start + length)?);
+    Some(u64::from_le_bytes(size).saturating_add(add))
 }
 
 #[cfg(test)]
@@ -165,6 +189,31 @@ mod tests {
         ] {
             check(encoding, &packed[..packed.len() / 2], Code::BadRequest);
         }
+    }
+
+    #[test]
+    fn a_frame_does_not_choose_how_much_memory_it_takes() {
+        // Blocks of one byte, repeated 128 KiB times: 4 bytes each.
+        let block = |last: u32| ((128 << 10) << 3 | 1 << 1 | last).to_le_bytes()[..3].to_vec();
+        let bomb = |header: &[u8], blocks: usize| {
+            let mut frame = [&0xFD2F_B528_u32.to_le_bytes()[..], header].concat();
+            for place in 0..blocks {
+                frame.extend([block(u32::from(place + 1 == blocks)), vec![b' ']].concat());
+            }
+            frame
+        };
+        let check = |header: &[u8], blocks, code: Option<Code>| {
+            let unpacked = unpack(Encoding::Zstd, &bomb(header, blocks), LIMIT);
+            assert_eq!(unpacked.err().map(|error| error.code), code, "{header:?}");
+        };
+        // 1 MiB, 8 MiB and 2 GiB of window; then a single segment of 512 KiB and one of 1 TiB.
+        check(&[0, 80], 4, None);
+        check(&[0, 104], 4, None);
+        check(&[0, 104], 1000, Some(Code::BodyTooLarge));
+        check(&[0, 168], 4, Some(Code::BadRequest));
+        check(&[0xA0, 0, 0, 8, 0], 4, None);
+        check(&[0xE0, 0, 0, 0, 0, 0, 1, 0, 0], 4, Some(Code::BadRequest));
+        check(&[], 0, Some(Code::BadRequest));
     }
 
     #[test]
