@@ -129,3 +129,41 @@ fn a_gemini_body_on_another_path_says_its_model_itself() {
     let body = json!({ "model": "m", "contents": [{ "parts": [{ "text": "Hi" }] }] }).to_string();
     assert_eq!(Peek::read_any(Dialect::Chat, false, body.as_bytes()).1.unwrap().model, "m");
 }
+
+/// Fields of every dialect, right and wrong.
+const FIELDS: [&str; 16] = [
+    r#""model":"m""#,
+    r#""messages":[{"role":"user","content":"Hi"}]"#,
+    r#""messages":[{"role":"system","content":"…"},{"role":"tool","content":"1","tool_call_id":"c"}]"#,
+    r#""messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":{}}]}]"#,
+    r#""messages":[7]"#,
+    r#""input":"Hi""#,
+    r#""input":[{"type":"message","role":"user","content":"Hi"}]"#,
+    r#""contents":[{"parts":[{"text":"Hi"}]}]"#,
+    r#""system":"Be brief.""#,
+    r#""max_tokens":7"#,
+    r#""tools":[{"name":"f","input_schema":{}}]"#,
+    r#""tools":[{"type":"function","function":{"name":"f"}}]"#,
+    r#""response_format":{"type":"json_object"}"#,
+    r#""stop":"x""#,
+    r#""stream":true"#,
+    r#""tools":null"#,
+];
+
+proptest::proptest! {
+    #[test]
+    fn a_body_is_read_as_its_dialect_reads_it(places in proptest::collection::vec(0..FIELDS.len(), 0..7), versioned: bool) {
+        let fields: Vec<&str> = places.into_iter().map(|place| FIELDS[place]).collect();
+        let body = format!("{{{}}}", fields.join(","));
+        for path in [Dialect::Chat, Dialect::Messages, Dialect::Responses, Dialect::Gemini] {
+            let (dialect, read) = Peek::read_any(path, versioned, body.as_bytes());
+            let mut direct = Peek::read(dialect, body.as_bytes());
+            if let (Ok(read), Ok(direct)) = (&read, &mut direct) {
+                direct.model.clone_from(&read.model);
+            }
+            proptest::prop_assert_eq!(read, direct, "{}", body);
+            let again = Peek::read_any(dialect, versioned, body.as_bytes()).0;
+            proptest::prop_assert_eq!(again, dialect, "what was recognised stays what it is: {}", body);
+        }
+    }
+}
