@@ -39,8 +39,9 @@ pub struct Peek {
     pub has_schema: bool,
     /// Whether the client asks for thinking.
     pub wants_thinking: bool,
-    /// Whether an assistant's message of a chat request calls tools and says nothing of its thinking.
-    pub has_bare_calls: bool,
+    /// The id of the last call in an assistant's message of a chat request that calls tools and says nothing of
+    /// its thinking.
+    pub bare_call: Option<String>,
     /// Whether a word stands in it that another dialect uses: the body may be written in that one
     /// ([`Peek::read_any`]).
     pub is_foreign: bool,
@@ -244,7 +245,7 @@ impl Pass {
 
     fn message(&mut self, scan: &mut Scanner<'_>) -> Scan<()> {
         want(scan, Kind::Object)?;
-        let (mut role, mut calls, mut thinks) = (false, false, false);
+        let (mut role, mut calls, mut thinks) = (false, None, false);
         scan.object(|scan, key, _| match key {
             "role" => {
                 role = true;
@@ -254,9 +255,15 @@ impl Pass {
             }
             "content" => self.content(scan),
             "tool_calls" => {
-                calls = scan.kind()? == Kind::Array;
-                self.peek.is_foreign |= calls && self.dialect == Dialect::Messages;
-                scan.skip().map(drop)
+                if scan.kind()? != Kind::Array {
+                    return scan.skip().map(drop);
+                }
+                self.peek.is_foreign |= self.dialect == Dialect::Messages;
+                scan.array(|scan, _| {
+                    calls = Some(call_id(scan)?);
+                    Ok(())
+                })
+                .map(drop)
             }
             "reasoning_content" | "reasoning" | "reasoning_details" => {
                 // Qwen Code and opencode send an empty one in place of what they forgot.
@@ -268,7 +275,9 @@ impl Pass {
             }
             _ => scan.skip().map(drop),
         })?;
-        self.peek.has_bare_calls |= calls && !thinks;
+        if calls.is_some() && !thinks {
+            self.peek.bare_call = calls;
+        }
         if role { Ok(()) } else { Err(Fault::new("missing_field", "is missing").in_field("role")) }
     }
 
@@ -365,6 +374,15 @@ impl Pass {
             _ => scan.skip().map(drop),
         }
     }
+}
+
+/// The id of a call; empty where it has none, or is no object, which is for its reader to judge.
+fn call_id(scan: &mut Scanner<'_>) -> Scan<String> {
+    if scan.kind()? != Kind::Object {
+        scan.skip()?;
+        return Ok(String::new());
+    }
+    word_in(scan, "id").map(Option::unwrap_or_default)
 }
 
 /// The text of one field of an object.

@@ -192,7 +192,13 @@ fn needs_past(client: Dialect, body: &[u8], peek: &Peek, (target, past): (&Targe
     if past.provider.is_empty() {
         return false;
     }
-    (client == Dialect::Chat && peek.has_bare_calls && replays(target.quirks)) || past::is_tagged(body)
+    let bare_call = peek.bare_call.as_deref().filter(|_| client == Dialect::Chat);
+    let lacks_thought = bare_call.is_some_and(|id| match target.quirks.replay_thinking {
+        Some(ReplayThinking::Required) => true,
+        Some(ReplayThinking::Accepted) => past.thought(std::iter::once(id)).is_some(),
+        Some(ReplayThinking::Forbidden) | None => false,
+    });
+    lacks_thought || past::is_tagged(body)
 }
 
 /// Whether the target takes thoughts back that nobody signed.

@@ -43,7 +43,8 @@ pub(super) async fn status(State(shared): State<Arc<Shared>>) -> Json<Value> {
 
 /// The counters, in the OpenMetrics text format.
 pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
-    let text = shared.metrics.expose(&shared.usage.stats(), shared.upstream_connections());
+    let text =
+        shared.metrics.expose(&shared.usage.stats(), shared.upstream_connections(), shared.recall.size());
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
         .into_response()
 }

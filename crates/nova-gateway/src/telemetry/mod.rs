@@ -40,6 +40,8 @@ pub const METRICS: &[(&str, &str, &str)] = &[
     ("novastack_usage_written_total", "", "Usage records written to the store."),
     ("novastack_usage_journaled_total", "", "Usage records that went to the journal because the store could not take them."),
     ("novastack_upstream_connections", "", "Open connections to providers."),
+    ("novastack_recalled_calls", "", "Calls of tools whose thinking is kept for the next turn."),
+    ("novastack_recalled_bytes", "", "Bytes of that thinking."),
     ("novastack_reloads_total", "result", "Reloads of the configuration."),
 ];
 
@@ -277,8 +279,9 @@ impl Metrics {
         }
     }
 
-    /// The text exposition; `connections` is how many to providers are open.
-    pub fn expose(&self, usage: &WriterStats, connections: u64) -> String {
+    /// The text exposition; `connections` is how many to providers are open, `recalled` the calls and bytes of
+    /// thinking that is kept.
+    pub fn expose(&self, usage: &WriterStats, connections: u64, recalled: (usize, usize)) -> String {
         self.open.set(self.open_receipts.load(Ordering::Relaxed));
         self.held.set(self.reserved.load(Ordering::Relaxed));
         let mut out = String::new();
@@ -289,6 +292,8 @@ impl Metrics {
             ("novastack_usage_written", "counter", usage.written),
             ("novastack_usage_journaled", "counter", usage.journaled),
             ("novastack_upstream_connections", "gauge", connections),
+            ("novastack_recalled_calls", "gauge", recalled.0 as u64),
+            ("novastack_recalled_bytes", "gauge", recalled.1 as u64),
         ] {
             let suffix = if kind == "counter" { "_total" } else { "" };
             let _ = writeln!(out, "# TYPE {name} {kind}\n{name}{suffix} {value}");
