@@ -9,7 +9,9 @@ pub(super) fn own(input: Option<&str>) -> Result<Box<RawValue>, BadRequest> {
     let text = match input.map(str::trim) {
         None | Some("null") => "[]".to_owned(),
         Some(text) if text.starts_with('"') => {
-            format!(r#"[{{"type":"message","role":"user","content":{text}}}]"#)
+            format!(
+                r#"[{{"type":"message","role":"user","content":[{{"type":"input_text","text":{text}}}]}}]"#
+            )
         }
         Some(items) => items.to_owned(),
     };
@@ -91,7 +93,10 @@ mod tests {
         let check = |input: Option<&str>, items: &str| assert_eq!(own(input).unwrap().get(), items);
         check(None, "[]");
         check(Some("null"), "[]");
-        check(Some(r#""Hi \u00e9""#), r#"[{"type":"message","role":"user","content":"Hi \u00e9"}]"#);
+        check(
+            Some(r#""Hi \u00e9""#),
+            r#"[{"type":"message","role":"user","content":[{"type":"input_text","text":"Hi \u00e9"}]}]"#,
+        );
         check(Some(r#"[ {"role":"user"} ]"#), r#"[ {"role":"user"} ]"#);
     }
 

@@ -118,10 +118,10 @@ async fn kept_answers_are_shown_and_forgotten_for_their_own_key_alone() {
     assert_eq!(gateway.get(&path).await.json(), second);
     let all = gateway.get(&format!("{path}/input_items?order=asc")).await.json();
     assert_eq!((all["data"].as_array().unwrap().len(), &all["has_more"]), (3, &json!(false)), "{all}");
-    assert_eq!(all["data"][0]["content"], "A?");
+    assert_eq!(all["data"][0]["content"][0], json!({ "type": "input_text", "text": "A?" }));
     let newest = gateway.get(&format!("{path}/input_items?limit=2")).await.json();
     assert_eq!(
-        (&newest["data"][0]["content"], &newest["has_more"]),
+        (&newest["data"][0]["content"][0]["text"], &newest["has_more"]),
         (&json!("B?"), &json!(true)),
         "{newest}"
     );
