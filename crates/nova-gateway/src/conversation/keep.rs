@@ -61,6 +61,37 @@ fn stored_here(body: &Bytes, keep: &Keep) -> Bytes {
     Bytes::from(splice::apply(body, &fields, &edits))
 }
 
+/// The same for the events of a stream that repeat the request. A text cannot hold these words as they stand
+/// here: its own quotes are escaped. An event that is cut in two keeps what its provider said.
+fn said_here(chunk: Bytes, keep: &Keep) -> Bytes {
+    const PREVIOUS: &[u8] = b"\"previous_response_id\":";
+    const STORE: &[u8] = b"\"store\":";
+    let Some(previous) = &keep.previous else { return chunk };
+    if memmem::find(&chunk, PREVIOUS).is_none() {
+        return chunk;
+    }
+    let previous = serde_json::Value::from(previous.as_str()).to_string();
+    let chunk = replaced(&chunk, (PREVIOUS, b"null"), previous.as_bytes());
+    Bytes::from(replaced(&chunk, (STORE, b"false"), b"true"))
+}
+
+/// Every value of this field that is `old`, made `new`.
+fn replaced(bytes: &[u8], (field, old): (&[u8], &[u8]), new: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len() + 64);
+    let mut at = 0;
+    for found in memmem::find_iter(bytes, field) {
+        let mut start = found + field.len();
+        start += usize::from(bytes.get(start) == Some(&b' '));
+        if bytes[start..].starts_with(old) {
+            out.extend_from_slice(&bytes[at..start]);
+            out.extend_from_slice(new);
+            at = start + old.len();
+        }
+    }
+    out.extend_from_slice(&bytes[at..]);
+    out
+}
+
 #[derive(Deserialize)]
 struct Named {
     id: String,
@@ -172,7 +203,9 @@ impl Body for Keeping {
             Ok(chunk) => chunk,
             Err(frame) => return Poll::Ready(Some(Ok(frame))),
         };
-        match self.look(&chunk) {
+        let saving = self.look(&chunk);
+        let chunk = said_here(chunk, &self.keep);
+        match saving {
             None => Poll::Ready(Some(Ok(Frame::data(chunk)))),
             Some(saving) => {
                 self.saving = Some(saving);
@@ -180,5 +213,33 @@ impl Body for Keeping {
                 self.poll_frame(context)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nova_ledger::KeyId;
+
+    use super::*;
+
+    #[test]
+    fn events_that_repeat_the_request_say_what_the_client_asked_for() {
+        let check = |previous: Option<&str>, chunk: &str, said: &str| {
+            let id: KeyId = "01a1fee0-e377-703b-81df-4bc43a528964".parse().unwrap();
+            let input = RawValue::from_string("[]".to_owned()).unwrap();
+            let keep = Keep { key: id, previous: previous.map(str::to_owned), input };
+            assert_eq!(said_here(Bytes::from(chunk.to_owned()), &keep), said);
+        };
+        let event = r#"data: {"response":{"previous_response_id":null,"store":false}}"#;
+        let ours = r#"data: {"response":{"previous_response_id":"resp_1","store":true}}"#;
+        check(Some("resp_1"), event, ours);
+        check(Some("resp_1"), &[event, event].concat(), &[ours, ours].concat());
+        check(Some("resp_1"), &event.replace(':', ": "), &ours.replace(':', ": "));
+        check(None, event, event);
+        check(Some("resp_1"), ours, ours);
+        let text = r#"data: {"delta":"\"previous_response_id\":null,\"store\":false"}"#;
+        check(Some("resp_1"), text, text);
+        let end = r#"data: {"previous_response_id":"#;
+        check(Some("resp_1"), end, end);
     }
 }

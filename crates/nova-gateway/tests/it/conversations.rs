@@ -62,7 +62,8 @@ async fn a_streamed_answer_is_kept_before_its_last_event_goes_out() {
     ];
     let done = "data: [DONE]\n\n";
     let script = Script::sse(&[stream[0].as_str(), stream[1].as_str(), done]);
-    let upstream = ScriptedUpstream::start([script, Script::json(200, &[], chat_reply("Two."))]).await;
+    let upstream =
+        ScriptedUpstream::start([script.clone(), Script::json(200, &[], chat_reply("Two.")), script]).await;
     let gateway = TestGateway::start(&provider(&upstream.url(), "chat")).await;
     let stream = gateway.open_stream("/v1/responses", ask(json!("A?"), &json!({ "stream": true }))).await;
     let text = stream.read_to_end().await;
@@ -76,6 +77,11 @@ async fn a_streamed_answer_is_kept_before_its_last_event_goes_out() {
         said(&upstream.requests()[1]),
         turns(&[("user", "A?"), ("assistant", "One."), ("user", "B?")])
     );
+    let more = json!({ "previous_response_id": reply.json()["id"], "stream": true });
+    let stream = gateway.open_stream("/v1/responses", ask(json!("C?"), &more)).await;
+    let said = format!("\"previous_response_id\":{}", reply.json()["id"]);
+    let text = stream.read_to_end().await;
+    assert_eq!(text.matches(&said).count(), 3, "created, in progress, completed: {text}");
 }
 
 #[tokio::test]
