@@ -125,3 +125,12 @@ pub(crate) fn wrong_value(path: String, expected: &str, found: &str) -> BadReque
 pub(crate) fn unsupported(path: String, what: &str) -> BadRequest {
     BadRequest { message: format!("`{path}`: {what}"), path, code: "unsupported" }
 }
+
+/// A result of a tool whose call does not stand before it.
+pub(crate) fn no_call(path: String, id: &str) -> BadRequest {
+    BadRequest {
+        message: format!("`{path}`: no call with the id `{id}` stands before this result"),
+        path,
+        code: "invalid_value",
+    }
+}

@@ -35,6 +35,8 @@ pub struct Peek {
     pub has_tools: bool,
     /// Whether an image stands in the messages.
     pub has_images: bool,
+    /// Whether an image stands in the result of a tool. A model that reads text only may go on without it.
+    pub has_result_images: bool,
     /// Whether a form for the answer is asked for (`response_format`, `output_config.format`).
     pub has_schema: bool,
     /// Whether the client asks for thinking.
@@ -57,6 +59,12 @@ impl Peek {
     /// that the gateway acts on, or nesting deeper than the bound.
     pub fn read(dialect: Dialect, body: &[u8]) -> Result<Self, BadRequest> {
         Ok(Pass::read(dialect, body)?)
+    }
+
+    /// What was seen since `has_images` was `before` stands in the result of a tool.
+    fn in_result(&mut self, before: bool) {
+        self.has_result_images |= self.has_images && !before;
+        self.has_images = before;
     }
 }
 
@@ -210,7 +218,13 @@ impl Pass {
         let count = scan.array(|scan, _| {
             want(scan, Kind::Object)?;
             scan.object(|scan, key, _| match (key, scan.kind()?) {
-                ("content" | "output", Kind::Array) => scan.array(|scan, _| self.said(scan)).map(drop),
+                ("content", Kind::Array) => scan.array(|scan, _| self.said(scan)).map(drop),
+                ("output", Kind::Array) => {
+                    let before = self.peek.has_images;
+                    scan.array(|scan, _| self.said(scan))?;
+                    self.peek.in_result(before);
+                    Ok(())
+                }
                 _ => scan.skip().map(drop),
             })
             .map(drop)
@@ -245,12 +259,15 @@ impl Pass {
 
     fn message(&mut self, scan: &mut Scanner<'_>) -> Scan<()> {
         want(scan, Kind::Object)?;
-        let (mut role, mut calls, mut thinks) = (false, None, false);
+        let (mut role, mut calls, mut thinks, mut result) = (false, None, false, false);
+        let before = self.peek.has_images;
         scan.object(|scan, key, _| match key {
             "role" => {
                 role = true;
                 want(scan, Kind::String)?;
-                self.peek.is_foreign |= shape::is_foreign_role(self.dialect, scan.string()?.raw);
+                let name = scan.string()?.raw;
+                result = name == b"tool";
+                self.peek.is_foreign |= shape::is_foreign_role(self.dialect, name);
                 Ok(())
             }
             "content" => self.content(scan),
@@ -275,6 +292,9 @@ impl Pass {
             }
             _ => scan.skip().map(drop),
         })?;
+        if result {
+            self.peek.in_result(before);
+        }
         if calls.is_some() && !thinks {
             self.peek.bare_call = calls;
         }
@@ -312,7 +332,12 @@ impl Pass {
                 self.peek.is_foreign |= shape::is_foreign_part(self.dialect, &kind);
                 Ok(())
             }
-            "content" if self.dialect != Dialect::Chat => self.content(scan),
+            "content" if self.dialect != Dialect::Chat => {
+                let before = self.peek.has_images;
+                self.content(scan)?;
+                self.peek.in_result(before);
+                Ok(())
+            }
             _ => scan.skip().map(drop),
         })?;
         if typed { Ok(()) } else { Err(Fault::new("missing_field", "is missing").in_field("type")) }

@@ -28,7 +28,7 @@ use crate::hub::reply::Finish;
 use crate::hub::request::Format;
 use crate::hub::structured::{Check, Verdict};
 use crate::peek::Peek;
-use crate::quirks::{JsonSchemaSupport, Quirks, ReplayThinking};
+use crate::quirks::{Images, JsonSchemaSupport, Quirks, ReplayThinking};
 use crate::responses;
 use crate::usage::Usage;
 
@@ -178,7 +178,8 @@ pub fn request_after(
         let body = responses::request::own(body, past.provider, replays(target.quirks))?;
         return passthrough::request(client, &body, &Peek::read(client, &body)?, target);
     }
-    if formless || needs_past(client, body, peek, (target, past)) {
+    let unseen = peek.has_result_images && target.quirks.images == Some(Images::None);
+    if formless || unseen || needs_past(client, body, peek, (target, past)) {
         // Only the request is rewritten; the answer is in the client's own dialect.
         let rewritten = hubway::request(client, body, peek, (target, past))?;
         return Ok(Outbound { hub: rewritten.names.wraps_answer, ..rewritten });

@@ -73,7 +73,12 @@ fn part(scan: &mut Scanner<'_>, peek: &mut Peek) -> Scan<()> {
     }
     scan.object(|scan, key, _| match (key, scan.kind()?) {
         ("inlineData" | "inline_data" | "fileData" | "file_data", Kind::Object) => media(scan, peek),
-        ("functionResponse" | "function_response", Kind::Object) => content(scan, peek),
+        ("functionResponse" | "function_response", Kind::Object) => {
+            let before = peek.has_images;
+            content(scan, peek)?;
+            peek.in_result(before);
+            Ok(())
+        }
         _ => scan.skip().map(drop),
     })
     .map(drop)

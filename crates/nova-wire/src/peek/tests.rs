@@ -40,7 +40,7 @@ fn the_fields_of_other_dialects_are_read() {
         "messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":[{"type":"image","source":{}}]}]}],
         "output_config":{"format":{"type":"json_schema"}}}"#;
     let peek = Peek::read(Dialect::Messages, body.as_bytes()).expect("a good body");
-    assert!(peek.has_images && peek.has_schema && peek.wants_thinking);
+    assert!(peek.has_result_images && !peek.has_images && peek.has_schema && peek.wants_thinking);
     let body = r#"{"model":"m","input":[{"role":"user","content":[{"type":"input_image"}]}],"max_output_tokens":16}"#;
     let peek = Peek::read(Dialect::Responses, body.as_bytes()).expect("a good body");
     assert!(peek.has_images);
@@ -69,7 +69,8 @@ fn a_responses_conversation_may_be_stored_and_its_items_have_any_shape() {
         assert_eq!((error.path.as_str(), error.code), ("input", code), "{body}");
     }
     let image = r#"{"model":"m","input":[{"type":"function_call_output","output":[{"detail":"high","type":"input_image"}]}]}"#;
-    assert!(peek(image).expect("a good body").has_images);
+    let seen = peek(image).expect("a good body");
+    assert!(seen.has_result_images && !seen.has_images);
     let schema =
         |kind: &str| format!(r#"{{"model":"m","input":"a","text":{{"format":{{"type":"{kind}"}}}}}}"#);
     assert!(peek(&schema("json_schema")).expect("a good body").has_schema);
@@ -191,7 +192,8 @@ fn the_fields_of_a_gemini_request_are_read_in_either_spelling() {
         r#"{"contents":{"parts":{"functionResponse":{"parts":[{"fileData":{"mime_type":"image/png"}}]}}}}"#,
     )
     .expect("one content by itself");
-    assert!(one.has_images && one.messages == 1 && !one.has_tools && !one.has_schema && !one.wants_thinking);
+    assert!(one.has_result_images && !one.has_images && one.messages == 1);
+    assert!(!one.has_tools && !one.has_schema && !one.wants_thinking);
     for (body, path, code) in [
         ("{}", "contents", "missing_field"),
         (r#"{"contents":[]}"#, "contents", "invalid_value"),

@@ -20,7 +20,7 @@ use crate::hub::structured::{self, Verdict};
 use crate::hub::{self, delta::Delta};
 use crate::messages;
 use crate::peek::Peek;
-use crate::quirks::Quirks;
+use crate::quirks::{Images, Quirks};
 use crate::responses;
 use crate::sse::{BadEvent, Decoder, Event};
 
@@ -48,6 +48,9 @@ pub(super) fn request(
         unfit(&mut request, target, &mut dropped);
     }
     let echo = if client == Dialect::Responses { responses::request::echo(body) } else { Map::new() };
+    if target.quirks.images == Some(Images::None) {
+        blind(&mut request, &mut dropped);
+    }
     past::restore(&mut request, past, own);
     // A turn of which nothing is left was only another provider's sealed thought.
     request.turns.retain(|turn| turn.role != Role::Assistant || !turn.parts.is_empty());
@@ -95,6 +98,27 @@ pub(super) fn read(client: Dialect, body: &[u8]) -> Result<hub::request::Request
         Dialect::Responses => responses::request::read(body),
         Dialect::Gemini => gemini::request::read(body),
         Dialect::Converse => Err(untranslated(client, client)),
+    }
+}
+
+/// What stands in the place of a picture that a tool gave and the model cannot see.
+const UNSEEN: &str = "[an image, which this model cannot read]";
+
+/// Takes images out of the results of tools, for a model that reads text only. Agents look at pictures by
+/// their tools and send the result with every later turn: refusing it would end their session.
+fn blind(request: &mut hub::request::Request, dropped: &mut Vec<String>) {
+    let mut any = false;
+    for part in request.turns.iter_mut().flat_map(|turn| &mut turn.parts) {
+        let Part::ToolResult { parts, .. } = part else { continue };
+        for inner in parts {
+            if matches!(inner, Part::Image { .. }) {
+                any = true;
+                *inner = Part::Text { text: UNSEEN.to_owned(), cache: None };
+            }
+        }
+    }
+    if any {
+        dropped.push("image".to_owned());
     }
 }
 

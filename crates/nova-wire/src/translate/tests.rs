@@ -398,3 +398,27 @@ fn a_client_of_the_first_form_of_calls_gets_that_form() {
     }
     assert!(!told.contains("tool_calls"), "{told}");
 }
+
+#[test]
+fn a_picture_that_a_tool_gave_does_not_end_a_conversation_with_a_model_that_reads_text() {
+    let chat = r#"{"model":"m","messages":[{"role":"user","content":"look"},{"role":"assistant","content":null,"tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"a","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}]}]}"#;
+    let messages = r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"look"},{"role":"assistant","content":[{"type":"tool_use","id":"a","name":"f","input":{}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"AAAA"}}]}]}]}"#;
+    let responses = r#"{"model":"m","input":[{"role":"user","content":"look"},{"type":"function_call","call_id":"a","name":"f","arguments":"{}"},{"type":"function_call_output","call_id":"a","output":[{"type":"input_image","image_url":"data:image/png;base64,AAAA"}]}]}"#;
+    for (client, body) in
+        [(Dialect::Chat, chat), (Dialect::Messages, messages), (Dialect::Responses, responses)]
+    {
+        let peek = Peek::read(client, body.as_bytes()).expect("a good body");
+        assert!(peek.has_result_images && !peek.has_images, "{client}");
+        for dialect in [Dialect::Chat, Dialect::Messages, Dialect::Responses, Dialect::Gemini] {
+            let quirks = Quirks { images: Some(Images::None), ..Quirks::default() };
+            let target = Target { dialect, model: "up", quirks: &quirks, max_output: None };
+            let out = request(client, body.as_bytes(), &peek, &target).expect("a request");
+            let sent = String::from_utf8(out.body).expect("text");
+            assert!(sent.contains("cannot read") && !sent.contains("AAAA"), "{client} to {dialect}: {sent}");
+            assert!(out.dropped.contains(&"image".to_owned()), "{client} to {dialect}");
+        }
+    }
+    let asked = r#"{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}]}]}"#;
+    let peek = Peek::read(Dialect::Chat, asked.as_bytes()).expect("a good body");
+    assert!(peek.has_images && !peek.has_result_images, "a picture that a person shows has to be seen");
+}

@@ -1,9 +1,12 @@
 //! Reads a chat request.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use crate::chat::{self, message};
 use crate::error::BadRequest;
+use crate::fields::no_call;
 use crate::hub::request::{Format, Part, Request, Role, Source, Thinking, Tool, ToolCall, ToolChoice, Turn};
 
 /// Reads a body.
@@ -202,6 +205,7 @@ fn list(value: Option<Value>, path: &str) -> Result<Vec<Value>, BadRequest> {
 
 fn turns(messages: Option<Value>) -> Result<Vec<Turn>, BadRequest> {
     let mut turns: Vec<Turn> = Vec::new();
+    let mut called = HashSet::new();
     for (at, message) in list(messages, "messages")?.into_iter().enumerate() {
         let path = format!("messages[{at}]");
         match chat::text(&message, "role") {
@@ -209,9 +213,18 @@ fn turns(messages: Option<Value>) -> Result<Vec<Turn>, BadRequest> {
                 turns.push(turn(Role::System, content(&message, &path)?, message))
             }
             Some("user") => turns.push(turn(Role::User, content(&message, &path)?, message)),
-            Some("assistant") => turns.push(turn(Role::Assistant, assistant(&message, &path)?, message)),
-            Some("tool") => add_result(&mut turns, result(&message, "tool_call_id", &path)?),
-            Some("function") => add_result(&mut turns, result(&message, "name", &path)?),
+            Some("assistant") => {
+                let parts = assistant(&message, &path)?;
+                called.extend(parts.iter().filter_map(|part| match part {
+                    Part::ToolCall(call) => Some(call.id.clone()),
+                    // A custom tool's call, which only this dialect knows.
+                    Part::Foreign { value, .. } => chat::text(value, "id").map(str::to_owned),
+                    _ => None,
+                }));
+                turns.push(turn(Role::Assistant, parts, message));
+            }
+            Some("tool") => add_result(&mut turns, result(&message, "tool_call_id", &path, &called)?),
+            Some("function") => add_result(&mut turns, result(&message, "name", &path, &called)?),
             _ => {
                 let what = "must be `system`, `developer`, `user`, `assistant` or `tool`";
                 return Err(bad(format!("{path}.role"), what));
@@ -256,8 +269,12 @@ fn add_result(turns: &mut Vec<Turn>, result: Part) {
     turns.push(Turn::new(Role::User, vec![result]));
 }
 
-fn result(message: &Value, id: &str, path: &str) -> Result<Part, BadRequest> {
-    let id = chat::text(message, id).ok_or_else(|| bad(format!("{path}.{id}"), "is missing"))?;
+fn result(message: &Value, field: &str, path: &str, called: &HashSet<String>) -> Result<Part, BadRequest> {
+    let place = || format!("{path}.{field}");
+    let id = chat::text(message, field).ok_or_else(|| bad(place(), "is missing"))?;
+    if !called.contains(id) {
+        return Err(no_call(place(), id));
+    }
     Ok(Part::ToolResult {
         id: id.to_owned(),
         parts: content(message, path)?,

@@ -1,9 +1,12 @@
 //! From a Messages body to the hub.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use super::blocks;
 use crate::error::BadRequest;
+use crate::fields::no_call;
 use crate::hub::request::{Format, Part, Request, Role, Thinking, Tool, ToolChoice, Turn};
 use crate::messages::fields::{Object, wrong_type};
 
@@ -82,6 +85,7 @@ fn read_turns(
     extra: &mut Map<String, Value>,
 ) -> Result<(), BadRequest> {
     let messages = body.list("messages")?.ok_or_else(|| body.missing("messages"))?;
+    let mut called = HashSet::new();
     for (index, message) in messages.into_iter().enumerate() {
         let mut message = Object::new(format!("messages[{index}]"), message)?;
         let role = match message.need_string("role")?.as_str() {
@@ -103,6 +107,15 @@ fn read_turns(
             Some(Value::Null) => Vec::new(),
             Some(content) => blocks::read(&place, content, extra)?,
         };
+        for (at, part) in parts.iter().enumerate() {
+            match part {
+                Part::ToolCall(call) => drop(called.insert(call.id.clone())),
+                Part::ToolResult { id, .. } if !called.contains(id) => {
+                    return Err(no_call(format!("{place}[{at}].tool_use_id"), id));
+                }
+                _ => {}
+            }
+        }
         turns.push(Turn::new(role, parts));
     }
     Ok(())

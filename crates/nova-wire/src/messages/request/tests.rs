@@ -541,7 +541,8 @@ proptest! {
             .iter()
             .map(|(role, block)| json!({"role": (["user", "assistant", "system"][*role]), "content": (blocks[*block])}))
             .collect();
-        let request = read(json!({"messages": messages}).to_string().as_bytes()).expect("a request");
+        // A result whose call does not stand before it is refused.
+        let Ok(request) = read(json!({"messages": messages}).to_string().as_bytes()) else { return Ok(()) };
         // Instructions that are calls are refused; everything else is put in order.
         if let Ok(body) = write(&request, &target(&Quirks::default()), &mut Vec::new()) {
             in_order(&serde_json::from_slice(&body).expect("JSON"))?;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::content::{self, plain};
 use super::tools;
 use crate::error::BadRequest;
-use crate::fields::{Object, unsupported, wrong_type, wrong_value};
+use crate::fields::{Object, no_call, unsupported, wrong_type, wrong_value};
 use crate::hub::request::{Part, Request, Role, Tool, ToolCall, Turn};
 use crate::responses::CALL_SIGNATURE;
 use crate::responses::hosted::Hosted;
@@ -194,12 +194,7 @@ impl Reader {
     fn result(&mut self, mut item: Object, parts: Vec<Part>) -> Result<(), BadRequest> {
         let id = call_id(&mut item)?;
         if !self.calls.contains(&id) {
-            let path = item.place("call_id");
-            return Err(BadRequest {
-                message: format!("`{path}`: no call with the id `{id}` stands before this result"),
-                path,
-                code: "invalid_value",
-            });
+            return Err(no_call(item.place("call_id"), &id));
         }
         let result = Part::ToolResult { id, parts, is_error: false, cache: None };
         match self.turns.last_mut() {
