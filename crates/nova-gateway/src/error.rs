@@ -4,6 +4,7 @@
 //! help. The renderer, `schema/errors.md` and the metric's label all read this table; nothing else in
 //! the gateway names a status or a type.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -168,8 +169,8 @@ pub struct GatewayError {
     pub message: String,
     /// The parameter at fault (`messages[2].content`).
     pub param: Option<String>,
-    /// A more precise word than the row's, where there is one (`invalid_json`).
-    pub detail: Option<&'static str>,
+    /// A more precise word than the row's, where there is one (`invalid_json`, or the provider's own code).
+    pub detail: Option<Cow<'static, str>>,
     /// When trying again makes sense.
     pub retry_after: Option<Duration>,
 }
@@ -193,7 +194,7 @@ impl GatewayError {
         ErrorView {
             status: row.status,
             openai_type: row.openai_type,
-            openai_code: Some(self.detail.unwrap_or(row.word)),
+            openai_code: Some(self.detail.as_deref().unwrap_or(row.word)),
             anthropic_type: row.anthropic_type,
             message: &self.message,
             param: self.param.as_deref(),
@@ -239,7 +240,7 @@ impl From<BadRequest> for GatewayError {
             code: Code::BadRequest,
             message: bad.message,
             param,
-            detail: Some(bad.code),
+            detail: Some(bad.code.into()),
             retry_after: None,
         }
     }
@@ -292,7 +293,10 @@ impl GatewayError {
             }
         };
         let retry_after = error.retry_after_ms.map(Duration::from_millis);
-        Self { code, message, param: None, detail: None, retry_after }
+        // Clients tell a provider's reasons apart by its own code; only the caller's mistakes are theirs to know.
+        let own = error.code.as_ref().filter(|own| error.class == ErrorClass::BadRequest && is_word(own));
+        let detail = own.map(|own| Cow::Owned(own.clone()));
+        Self { code, message, param: None, detail, retry_after }
     }
 
     /// What a caller is told of a failed attempt.
@@ -315,6 +319,12 @@ impl GatewayError {
         let message = format!("`{}` {what} (model `{}`)", who.provider, who.model);
         Self { retry_after: failure.after, ..Self::new(code, message) }
     }
+}
+
+/// Whether a provider's code is one word that clients may compare.
+fn is_word(code: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    (1..=64).contains(&code.len()) && code.bytes().all(fits)
 }
 
 /// The error reference, as committed in `schema/errors.md`.

@@ -62,7 +62,7 @@ fn not_found(id: &str) -> GatewayError {
     let error = GatewayError::new(Code::BadRequest, message);
     GatewayError {
         param: Some("previous_response_id".to_owned()),
-        detail: Some("previous_response_not_found"),
+        detail: Some("previous_response_not_found".into()),
         ..error
     }
 }

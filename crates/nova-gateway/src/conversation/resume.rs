@@ -97,7 +97,11 @@ fn previous(raw: Option<&str>) -> Result<Option<String>, GatewayError> {
     let Some(raw) = raw else { return Ok(None) };
     serde_json::from_str(raw).map(Some).map_err(|_| {
         let error = GatewayError::new(Code::BadRequest, "`previous_response_id` must be a string");
-        GatewayError { param: Some("previous_response_id".to_owned()), detail: Some("invalid_type"), ..error }
+        GatewayError {
+            param: Some("previous_response_id".to_owned()),
+            detail: Some("invalid_type".into()),
+            ..error
+        }
     })
 }
 
@@ -149,7 +153,7 @@ async fn history(
         let error = GatewayError::new(Code::BadRequest, message);
         return Err(GatewayError {
             param: Some("previous_response_id".to_owned()),
-            detail: Some("store_disabled"),
+            detail: Some("store_disabled".into()),
             ..error
         });
     }

@@ -95,7 +95,7 @@ fn unknown(worker: &Worker, id: &str) -> GatewayError {
         );
     }
     let error = GatewayError::new(Code::UnknownPath, message);
-    GatewayError { detail: Some("response_not_found"), ..error }
+    GatewayError { detail: Some("response_not_found".into()), ..error }
 }
 
 /// All that the model was shown: the items of the turns before, then the request's own.

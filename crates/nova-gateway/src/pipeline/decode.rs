@@ -42,7 +42,7 @@ pub(super) fn encoding(headers: &HeaderMap) -> Result<Option<Encoding>, GatewayE
                 "a body with `content-encoding: {name}` is not accepted\nhint: `gzip`, `deflate` and `zstd` are"
             );
             let error = GatewayError::new(Code::BadRequest, message);
-            Err(GatewayError { detail: Some("request_body_encoding_unsupported"), ..error })
+            Err(GatewayError { detail: Some("request_body_encoding_unsupported".into()), ..error })
         }
     }
 }
@@ -69,7 +69,7 @@ fn unpack(encoding: Encoding, body: &[u8], limit: usize) -> Result<Bytes, Gatewa
         Err(error) => {
             let message = format!("the body cannot be unpacked: {error}");
             let error = GatewayError::new(Code::BadRequest, message);
-            Err(GatewayError { detail: Some("invalid_encoding"), ..error })
+            Err(GatewayError { detail: Some("invalid_encoding".into()), ..error })
         }
         Ok(()) if out.len() > limit => Err(too_large(limit)),
         Ok(()) => Ok(Bytes::from(out)),

@@ -34,7 +34,11 @@ pub async fn read(
     }
     if peek.model.is_empty() {
         let error = GatewayError::new(Code::BadRequest, "`model` is missing");
-        return Err(GatewayError { param: Some("model".into()), detail: Some("missing_field"), ..error });
+        return Err(GatewayError {
+            param: Some("model".into()),
+            detail: Some("missing_field".into()),
+            ..error
+        });
     }
     Ok((body, peek))
 }

@@ -144,3 +144,13 @@ async fn a_deployment_that_keeps_failing_rests_and_is_not_asked() {
     gateway.post("/v1/chat/completions", hello()).await;
     assert_eq!(bad.requests().len(), asked);
 }
+
+#[tokio::test]
+async fn a_mistake_keeps_the_code_that_the_provider_gave_it() {
+    let words = r#"{"error":{"message":"Unknown parameter.","type":"invalid_request_error","param":null,"code":"unknown_parameter"}}"#;
+    let upstream = ScriptedUpstream::answering(move |_| Script::json(400, &[], words)).await;
+    let gateway = TestGateway::start(&provider(&upstream.url(), "chat")).await;
+    let reply = gateway.post("/v1/chat/completions", hello()).await;
+    assert_eq!((reply.status, reply.header("x-novastack-error")), (400, "upstream_rejected"));
+    assert_eq!(reply.json()["error"]["code"], "unknown_parameter");
+}
