@@ -422,3 +422,35 @@ fn a_picture_that_a_tool_gave_does_not_end_a_conversation_with_a_model_that_read
     let peek = Peek::read(Dialect::Chat, asked.as_bytes()).expect("a good body");
     assert!(peek.has_images && !peek.has_result_images, "a picture that a person shows has to be seen");
 }
+
+#[test]
+fn encrypted_reasoning_goes_back_for_clients_that_cannot_carry_it() {
+    let whole = br#"{"id":"resp_1","object":"response","status":"completed","model":"up","output":[{"id":"rs_1","type":"reasoning","summary":[],"encrypted_content":"sealed"},{"id":"fc_1","type":"function_call","call_id":"a","name":"f","arguments":"{}","status":"completed"}],"usage":{"input_tokens":1,"output_tokens":1,"total_tokens":2}}"#;
+    let ctx = ReplyContext {
+        upstream: Dialect::Responses,
+        hub: true,
+        provider: "openai".into(),
+        ..context(Quirks::default(), false)
+    };
+    let events: &[u8] = b"event: response.created\ndata: {\"type\":\"response.created\",\"sequence_number\":0,\"response\":{\"id\":\"r\",\"status\":\"in_progress\",\"model\":\"up\",\"output\":[]}}\n\n\
+        event: response.output_item.added\ndata: {\"type\":\"response.output_item.added\",\"output_index\":0,\"item\":{\"id\":\"rs_1\",\"type\":\"reasoning\",\"summary\":[],\"encrypted_content\":\"\"}}\n\n\
+        event: response.output_item.done\ndata: {\"type\":\"response.output_item.done\",\"output_index\":0,\"item\":{\"id\":\"rs_1\",\"type\":\"reasoning\",\"summary\":[],\"encrypted_content\":\"sealed\"}}\n\n\
+        event: response.output_item.added\ndata: {\"type\":\"response.output_item.added\",\"output_index\":1,\"item\":{\"id\":\"fc_1\",\"type\":\"function_call\",\"call_id\":\"a\",\"name\":\"f\",\"arguments\":\"\"}}\n\n\
+        event: response.function_call_arguments.done\ndata: {\"type\":\"response.function_call_arguments.done\",\"output_index\":1,\"arguments\":\"{}\"}\n\n\
+        event: response.output_item.done\ndata: {\"type\":\"response.output_item.done\",\"output_index\":1,\"item\":{\"id\":\"fc_1\",\"type\":\"function_call\",\"call_id\":\"a\",\"name\":\"f\",\"arguments\":\"{}\",\"status\":\"completed\"}}\n\n\
+        event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"id\":\"r\",\"status\":\"completed\",\"model\":\"up\",\"output\":[],\"usage\":{\"input_tokens\":1,\"output_tokens\":1,\"total_tokens\":2}}}\n\n";
+    let mut relay = StreamRelay::new(ctx.clone());
+    relay.push(&Bytes::from_static(events), &mut Vec::new());
+    let streamed = relay.take_thought().expect("a thought");
+    let thought = Arc::new(*reply(&ctx, whole).expect("an answer").meter.thought.expect("a thought"));
+    assert_eq!(*streamed, *thought);
+    let body = r#"{"model":"m","messages":[{"role":"user","content":"hi"},{"role":"assistant","content":null,"tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"a","content":"r"}]}"#;
+    let peek = Peek::read(Dialect::Chat, body.as_bytes()).expect("a good body");
+    let quirks = Quirks::default();
+    let target = Target { dialect: Dialect::Responses, model: "up", quirks: &quirks, max_output: None };
+    let recall = |id: &str| (id == "a").then(|| Arc::clone(&thought));
+    let past = Past { provider: "openai", recall: Some(&recall) };
+    let out = request_after(Dialect::Chat, body.as_bytes(), &peek, &target, &past).expect("a request");
+    let sent: Value = serde_json::from_slice(&out.body).expect("JSON");
+    assert_eq!(sent["input"][1]["encrypted_content"], "sealed", "{sent}");
+}
