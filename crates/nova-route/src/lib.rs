@@ -10,10 +10,11 @@
 mod facts;
 mod names;
 mod plan;
+pub mod rules;
 mod select;
 mod table;
 
-pub use facts::{Facts, Health};
+pub use facts::{Facts, Health, Named};
 pub use names::fold;
 pub use plan::{Attempt, DeploymentId, Missing, NoRoute, Plan, Why};
 pub use select::plan;

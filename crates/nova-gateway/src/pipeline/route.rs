@@ -39,6 +39,7 @@ fn facts<'a>(peek: &'a Peek, key: Option<&'a Key>) -> Facts<'a> {
         has_images: peek.has_images,
         has_tools: peek.has_tools,
         allowed_models: key.and_then(|key| key.models.as_deref()),
+        ..Facts::default()
     }
 }
 

@@ -58,7 +58,7 @@ fn show(plan: &Result<Plan, NoRoute>) -> String {
 }
 
 /// The plan for a model's name, with some deployments resting.
-fn check(name: &str, resting: &[u32], facts: Facts<'_>) -> String {
+fn check<'a>(name: &'a str, resting: &[u32], facts: Facts<'a>) -> String {
     let health = |id: DeploymentId| if resting.contains(&id.0) { Health::Open } else { Health::Good };
     show(&plan(&table(), &Facts { model: name, ..facts }, &health, 1))
 }
@@ -267,7 +267,7 @@ proptest! {
     ) {
         let table = table();
         let health = |id: DeploymentId| if resting >> id.0 & 1 == 1 { Health::Open } else { Health::Good };
-        let facts = Facts { model: &name, prompt_tokens, has_images, has_tools, allowed_models: None };
+        let facts = Facts { model: &name, prompt_tokens, has_images, has_tools, ..Facts::default() };
         let once = plan(&table, &facts, &health, seed);
         prop_assert_eq!(&once, &plan(&table, &facts, &health, seed));
         if let Ok(plan) = once {

@@ -1,0 +1,105 @@
+//! The flat form of a condition: tests in order, and where to go on after each.
+
+use super::formula::{Formula, Test};
+use super::{Asks, Number, Text};
+use crate::facts::Facts;
+
+/// A condition as requests run it: from the first step on, one truth is carried along.
+#[derive(Clone, Debug)]
+pub(super) struct Code(Box<[Step]>);
+
+/// A step.
+#[derive(Clone, Debug)]
+enum Step {
+    /// The truth is now whether this holds.
+    Test(Test),
+    /// The truth is turned round.
+    Not,
+    /// Goes on there if the truth is `true`.
+    Then(u32),
+    /// Goes on there if the truth is `false`.
+    Else(u32),
+}
+
+impl Code {
+    pub(super) fn of(formula: &Formula) -> Self {
+        let mut steps = Vec::new();
+        write(formula, &mut steps);
+        Self(steps.into())
+    }
+
+    /// Whether the condition holds. Steps only go forward, so this ends.
+    pub(super) fn holds(&self, facts: &Facts<'_>, est_cost: Option<f64>) -> bool {
+        let (mut at, mut truth) = (0, true);
+        while let Some(step) = self.0.get(at) {
+            at += 1;
+            match step {
+                Step::Test(test) => truth = test.holds(facts, est_cost),
+                Step::Not => truth = !truth,
+                Step::Then(to) if truth => at = *to as usize,
+                Step::Else(to) if !truth => at = *to as usize,
+                Step::Then(_) | Step::Else(_) => {}
+            }
+        }
+        truth
+    }
+
+    pub(super) fn asks(&self) -> Asks {
+        let mut asks = Asks::default();
+        for step in &self.0 {
+            let Step::Test(test) = step else { continue };
+            let mut number = |of: Number| {
+                asks.est_cost |= of == Number::EstCost;
+                asks.task |= of == Number::TaskConfidence;
+            };
+            match test {
+                Test::Number { of, .. } | Test::NumberIn { of, .. } => number(*of),
+                Test::Numbers { left, right, .. } => [left, right].into_iter().for_each(|of| number(*of)),
+                _ => {}
+            }
+            let mut text = |of: &Text| {
+                asks.task |= *of == Text::Task;
+                asks.metadata |= matches!(of, Text::Metadata(_));
+            };
+            match test {
+                Test::Text { of, .. }
+                | Test::TextIn { of, .. }
+                | Test::Written { of, .. }
+                | Test::Matches { of, .. }
+                | Test::Contains { of, .. } => text(of),
+                Test::Texts { left, right, .. } => [left, right].into_iter().for_each(text),
+                _ => {}
+            }
+        }
+        asks
+    }
+}
+
+fn write(formula: &Formula, steps: &mut Vec<Step>) {
+    match formula {
+        Formula::Test(test) => steps.push(Step::Test(test.clone())),
+        Formula::Not(inner) => {
+            write(inner, steps);
+            steps.push(Step::Not);
+        }
+        Formula::All(parts) => chain(parts, Step::Else, steps),
+        Formula::Any(parts) => chain(parts, Step::Then, steps),
+    }
+}
+
+/// Parts one after the other; behind each but the last, a leap to the end.
+fn chain(parts: &[Formula], leap: impl Fn(u32) -> Step, steps: &mut Vec<Step>) {
+    let mut leaps = Vec::new();
+    for (index, part) in parts.iter().enumerate() {
+        write(part, steps);
+        if index + 1 < parts.len() {
+            leaps.push(steps.len());
+            steps.push(leap(0));
+        }
+    }
+    // A condition has at most 4,096 bytes, and every step takes one.
+    let end = steps.len() as u32;
+    for at in leaps {
+        steps[at] = leap(end);
+    }
+}
