@@ -36,4 +36,6 @@ pub use model::{Capabilities, Model, Offer, Quality, Thinking};
 pub use money::{NanoUsd, PerMillion};
 pub use price::Price;
 pub use provider::{Auth, Endpoint, Parameter, Provider};
+/// What a price is multiplied with.
+pub use nova_wire::Usage;
 pub use raw::{RawCatalog, RawModel, RawOffer, RawProvider};

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use http::HeaderValue;
 use nova_limit::Breaker;
-use nova_route::{DeploymentId, Table};
+use nova_route::{Classifier, DeploymentId, Table};
 use nova_upstream::Endpoint;
 use nova_wire::Dialect;
 use serde_json::Value;
@@ -28,8 +28,10 @@ pub struct Snapshot {
     pub source: String,
     /// When it was loaded, in Unix milliseconds.
     pub loaded_ms: i64,
-    /// Models, names, fallbacks.
+    /// Models, names, fallbacks, rules.
     pub table: Table,
+    /// Who decides what a request is about.
+    pub classifier: Classifier,
     /// Every deployment, in the places that [`DeploymentId`] names.
     pub deployments: Vec<Deployment>,
     /// What `GET /v1/models` lists: the models that have a deployment.

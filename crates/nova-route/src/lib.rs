@@ -6,16 +6,21 @@
 //! Reading order: [`plan`] is the decision; [`Facts`] and [`Health`] are what it may look at; a
 //! [`Plan`] says what it decided; a [`Table`] is what the operator configured, made by a
 //! [`TableBuilder`]; `names` is how a model's name is found in any spelling.
+//! [`rules`] is the language of conditions, `router` their order, `task` tells what a request is about.
 
 mod facts;
 mod names;
 mod plan;
+mod router;
 pub mod rules;
 mod select;
 mod table;
+mod task;
 
 pub use facts::{Facts, Health, Named};
 pub use names::fold;
 pub use plan::{Attempt, DeploymentId, Missing, NoRoute, Plan, Why};
+pub use router::{Judged, RuleEntry};
 pub use select::plan;
 pub use table::{Candidate, ModelEntry, Table, TableBuilder, TableError};
+pub use task::{Classifier, KEYWORDS};

@@ -20,9 +20,11 @@ impl DeploymentId {
 /// The deployments to try, in order, and those that were left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Plan {
-    /// The model that was asked for, by its own name.
+    /// The model that was asked for, or that a rule chose, by its own name.
     #[serde(serialize_with = "as_text")]
     pub asked: Arc<str>,
+    /// Why it is that model: [`Why::Asked`], [`Why::Rule`] or [`Why::Rest`].
+    pub by: Why,
     /// What to try, first to last. Never empty, never the same deployment twice.
     pub attempts: Vec<Attempt>,
     /// What was considered and left out.
@@ -50,6 +52,18 @@ pub struct Attempt {
 pub enum Why {
     /// It serves the model that was asked for.
     Asked,
+    /// It serves the model of a rule that holds.
+    Rule {
+        /// The rule's place, from 1.
+        rule: u32,
+    },
+    /// It serves a fallback of that rule.
+    RuleFallback {
+        /// The rule's place, from 1.
+        rule: u32,
+    },
+    /// It serves the model for requests that no rule is about.
+    Rest,
     /// It serves a fallback of that model.
     Fallback,
     /// It serves a fallback of all models.
@@ -80,6 +94,9 @@ pub enum Why {
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Rule { rule } => write!(f, "rule {rule} chooses its model"),
+            Self::RuleFallback { rule } => write!(f, "rule {rule} falls back to its model"),
+            Self::Rest => f.write_str("it serves what no rule is about"),
             Self::Asked => f.write_str("it serves the model that was asked for"),
             Self::Fallback => f.write_str("it serves a fallback of that model"),
             Self::DefaultFallback => f.write_str("it serves the default fallback"),
@@ -123,6 +140,9 @@ pub enum NoRoute {
         /// Up to three names that look like it, the likeliest first. Only models that the key may use.
         nearest: Vec<String>,
     },
+    /// The choice is left to rules, none of them holds, and there is no default.
+    #[error("no rule holds, and there is no default")]
+    NoRule,
     /// The model is known, and nothing that is configured serves it or a fallback of it.
     #[error("no deployment of this model is configured")]
     NoDeployment,

@@ -27,6 +27,12 @@ pub fn plan(
     health: &dyn Fn(DeploymentId) -> Health,
     seed: u64,
 ) -> Result<Plan, NoRoute> {
+    if let Some(router) = table.router.as_ref().filter(|router| router.owns(facts.model)) {
+        let chain = router.choose(&table.models, facts);
+        let Some((model, by)) = chain.first() else { return Err(NoRoute::NoRule) };
+        let Some(model) = table.models.get(*model as usize) else { return Err(NoRoute::NoDeployment) };
+        return along(table, facts, chain, (None, seed)).finish(table, (&model.name, *by), health);
+    }
     let Some((asked, provider)) = table.resolve(facts.model) else {
         let allowed = |model: usize| u32::try_from(model).is_ok_and(|model| is_allowed(table, facts, model));
         return Err(NoRoute::Unknown { nearest: table.nearest(facts.model, SUGGESTIONS, allowed) });
@@ -35,8 +41,18 @@ pub fn plan(
         return Err(NoRoute::NotAllowed);
     }
     let Some(model) = table.models.get(asked as usize) else { return Err(NoRoute::NoDeployment) };
+    along(table, facts, &model.chain, (provider, seed)).finish(table, (&model.name, Why::Asked), health)
+}
+
+/// The deployments of a chain of models.
+fn along(
+    table: &Table,
+    facts: &Facts<'_>,
+    chain: &[(u32, Why)],
+    (provider, seed): (Option<u32>, u64),
+) -> Draft {
     let mut draft = Draft { attempts: Vec::with_capacity(4), removed: Vec::new(), seed };
-    for &(index, why) in &model.chain {
+    for &(index, why) in chain {
         // Who names a provider wants that provider, not another model elsewhere.
         if provider.is_some() && why != Why::Asked {
             break;
@@ -47,7 +63,7 @@ pub fn plan(
             None => draft.add(model, (why, provider), facts),
         }
     }
-    draft.finish(table, &model.name, health)
+    draft
 }
 
 fn is_allowed(table: &Table, facts: &Facts<'_>, model: u32) -> bool {
@@ -141,7 +157,7 @@ impl Draft {
     fn finish(
         mut self,
         table: &Table,
-        asked: &Arc<str>,
+        (asked, by): (&Arc<str>, Why),
         health: &dyn Fn(DeploymentId) -> Health,
     ) -> Result<Plan, NoRoute> {
         if self.attempts.is_empty() {
@@ -149,7 +165,11 @@ impl Draft {
                 Why::Incapable { missing } => Some(*missing),
                 _ => None,
             });
-            return Err(missing.map_or(NoRoute::NoDeployment, |missing| NoRoute::Incapable { missing }));
+            let refused = || match self.removed.first() {
+                Some((_, Why::NotAllowed)) => NoRoute::NotAllowed,
+                _ => NoRoute::NoDeployment,
+            };
+            return Err(missing.map_or_else(refused, |missing| NoRoute::Incapable { missing }));
         }
         for attempt in &mut self.attempts {
             if health(attempt.deployment) == Health::Open {
@@ -169,7 +189,7 @@ impl Draft {
             let cut = self.attempts.drain(bound as usize..);
             self.removed.extend(cut.map(|attempt| (attempt.deployment, Why::BeyondBound { bound })));
         }
-        Ok(Plan { asked: Arc::clone(asked), attempts: self.attempts, removed: self.removed })
+        Ok(Plan { asked: Arc::clone(asked), by, attempts: self.attempts, removed: self.removed })
     }
 }
 

@@ -3,8 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::facts::Facts;
 use crate::names::{Names, fold};
 use crate::plan::{DeploymentId, Why};
+use crate::router::{self, Judged, Router, RuleEntry, SharedPrice};
+use crate::rules::Asks;
 
 /// Attempts in a plan, unless said otherwise.
 const DEFAULT_MAX_ATTEMPTS: u32 = 8;
@@ -23,6 +26,7 @@ pub struct Table {
     upstream_names: Names,
     pub(crate) models: Vec<Model>,
     pub(crate) max_attempts: u32,
+    pub(crate) router: Option<Router>,
 }
 
 /// A model in the table.
@@ -36,6 +40,8 @@ pub(crate) struct Model {
     pub(crate) groups: Vec<Vec<Place>>,
     /// The model itself, then the models to fall back to.
     pub(crate) chain: Vec<(u32, Why)>,
+    /// What its first deployment charges.
+    pub(crate) price: SharedPrice,
 }
 
 /// A deployment in the table.
@@ -53,6 +59,15 @@ pub struct TableBuilder {
     aliases: Vec<(String, String)>,
     default_fallback: Vec<String>,
     max_attempts: Option<u32>,
+    routed: Option<Routed>,
+}
+
+/// What rules were added.
+#[derive(Debug)]
+struct Routed {
+    names: Vec<String>,
+    rules: Vec<RuleEntry>,
+    default: Option<String>,
 }
 
 /// A model to add.
@@ -87,6 +102,8 @@ pub struct Candidate {
     pub priority: u32,
     /// Its share among deployments of equal priority; 0 is tried after all others of them.
     pub weight: u32,
+    /// What it charges, where that is known.
+    pub price: SharedPrice,
 }
 
 /// Why there is no table.
@@ -127,6 +144,12 @@ impl TableBuilder {
     /// Sets the models to try when neither the model asked for nor its own fallbacks answer.
     pub fn default_fallback(&mut self, models: Vec<String>) -> &mut Self {
         self.default_fallback = models;
+        self
+    }
+
+    /// Lets rules choose for those who ask for one of these names, and `default` where none of them holds.
+    pub fn rules(&mut self, names: Vec<String>, rules: Vec<RuleEntry>, default: Option<String>) -> &mut Self {
+        self.routed = Some(Routed { names, rules, default });
         self
     }
 
@@ -176,10 +199,69 @@ impl TableBuilder {
                 context: entry.context,
                 groups: groups(&entry.deployments, &mut provider),
                 chain,
+                price: self.first(entry).and_then(|first| first.price.clone()),
             });
         }
+        let router = match &self.routed {
+            None => None,
+            Some(routed) => Some(self.router(routed, &models, &default_fallback, &find)?),
+        };
         let max_attempts = self.max_attempts.unwrap_or(DEFAULT_MAX_ATTEMPTS);
-        Ok(Table { names, providers, upstream_names, models, max_attempts })
+        Ok(Table { names, providers, upstream_names, models, max_attempts, router })
+    }
+
+    /// The deployment of a model that is tried first.
+    fn first<'e>(&self, entry: &'e ModelEntry) -> Option<&'e Candidate> {
+        entry.deployments.iter().min_by_key(|candidate| candidate.priority)
+    }
+
+    fn router(
+        &self,
+        routed: &Routed,
+        models: &[Model],
+        default_fallback: &[u32],
+        find: &impl Fn(&str) -> Result<u32, TableError>,
+    ) -> Result<Router, TableError> {
+        // What a model's own chain says after itself, without the default fallback, which comes last.
+        let after = |model: u32| {
+            let chain = models.get(model as usize).map_or(&[][..], |model| &model.chain);
+            chain.iter().filter(|(_, why)| *why == Why::Fallback).copied().collect::<Vec<_>>()
+        };
+        let each = |names: &[String]| names.iter().map(|name| find(name)).collect::<Result<Vec<u32>, _>>();
+        let mut rest: Vec<(u32, Why)> = Vec::new();
+        let last = routed.rules.last().filter(|last| last.condition.is_none());
+        let default = last.map(|last| &last.model).or(routed.default.as_ref());
+        if let Some(default) = default {
+            let model = find(default)?;
+            rest.push((model, Why::Rest));
+            rest.extend(
+                each(last.map_or(&[][..], |last| &last.fallback))?.into_iter().map(|it| (it, Why::Rest)),
+            );
+            rest.extend(after(model));
+        }
+        let last_of_all: Vec<(u32, Why)> =
+            default_fallback.iter().map(|&model| (model, Why::DefaultFallback)).collect();
+        let mut rules = Vec::with_capacity(routed.rules.len());
+        let mut asks = Asks::default();
+        for (rule, entry) in (1..).zip(&routed.rules) {
+            let model = find(&entry.model)?;
+            let fallback = each(&entry.fallback)?;
+            let fallback = fallback.into_iter().map(|model| (model, Why::RuleFallback { rule }));
+            let chain = router::chain(
+                std::iter::once((model, Why::Rule { rule }))
+                    .chain(fallback)
+                    .chain(after(model))
+                    .chain(rest.iter().copied())
+                    .chain(last_of_all.iter().copied()),
+            );
+            asks = entry.condition.as_ref().map_or(asks, |condition| asks.and(condition.asks()));
+            rules.push(router::Rule { condition: entry.condition.clone(), chain });
+        }
+        if !rest.is_empty() {
+            rest = router::chain(rest.into_iter().chain(last_of_all));
+        }
+        let names = routed.names.iter().map(|name| name.as_str().into()).collect();
+        Ok(Router { names, rules, rest, asks })
     }
 
     /// All names: models' own names first, then the operator's aliases, then models' aliases, so that
@@ -244,6 +326,18 @@ impl Table {
     /// which models were added.
     pub fn find(&self, name: &str) -> Option<usize> {
         self.resolve(name).map(|(model, _)| model as usize)
+    }
+
+    /// What must be known of a request before its rules can be asked; `None` where rules do not choose for
+    /// those who ask for this name.
+    pub fn asks(&self, name: &str) -> Option<Asks> {
+        self.router.as_ref().filter(|router| router.owns(name)).map(|router| router.asks)
+    }
+
+    /// What every rule says of a request; empty where rules do not choose for it.
+    pub fn judged(&self, facts: &Facts<'_>) -> Vec<Judged> {
+        let router = self.router.as_ref().filter(|router| router.owns(facts.model));
+        router.map_or_else(Vec::new, |router| router.judged(&self.models, facts))
     }
 
     /// A model's own name, by its place.

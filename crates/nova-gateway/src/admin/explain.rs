@@ -5,11 +5,13 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Query, State};
 use bytes::Bytes;
+use http::HeaderMap;
 use nova_wire::{Dialect, Peek};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::AdminError;
+use crate::pipeline::facts::Asking;
 use crate::pipeline::route;
 use crate::state::Shared;
 
@@ -24,10 +26,12 @@ pub(super) struct Asked {
 pub(super) async fn explain(
     State(shared): State<Arc<Shared>>,
     Query(asked): Query<Asked>,
+    headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Value>, AdminError> {
     let snapshot = shared.snapshot.load();
     let dialect = asked.dialect.unwrap_or(Dialect::Chat);
     let peek = Peek::read(dialect, &body).map_err(crate::error::GatewayError::from)?;
-    Ok(Json(route::explain(&snapshot, dialect, &peek, shared.now_ns())?))
+    let asking = Asking { dialect, headers: &headers, body: &body, peek: &peek, key: None };
+    Ok(Json(route::explain(&snapshot, &asking, (shared.now_ns(), shared.now_ms()))?))
 }

@@ -3,6 +3,7 @@
 //! The data plane is matched by hand: it is a handful of fixed paths, twice (`/v1` and `/router/v1`),
 //! and the request path has no use for a router. [`crate::admin`] is an ordinary axum router.
 
+mod explain;
 mod health;
 mod models;
 mod not_found;
@@ -36,6 +37,7 @@ pub async fn serve(worker: &Arc<Worker>, request: Request<Incoming>) -> Response
             (Endpoint::Forward(service), &Method::POST) => {
                 Box::pin(pipeline::forward::answer(worker, service, request)).await
             }
+            (Endpoint::Explain, &Method::POST) => Box::pin(explain::answer(worker, request)).await,
             (Endpoint::Stored(stored), _) => conversation::answer(worker, stored, &request).await,
             (Endpoint::Models(google), &Method::GET) => models::list(worker, &request, google),
             (Endpoint::Model(name, google), &Method::GET) => models::one(worker, &request, (&name, google)),

@@ -23,6 +23,8 @@ pub(super) enum Endpoint<'a> {
     Forward(Service),
     /// A kept answer.
     Stored(Stored<'a>),
+    /// `POST`: where a request would go.
+    Explain,
     /// `GET`: all models, in the shape of Gemini where the flag is set.
     Models(bool),
     /// `GET`: one model, in the shape of Gemini where the flag is set.
@@ -44,6 +46,7 @@ pub(super) fn endpoint<'a>(path: &'a str, query: Option<&str>) -> Option<Endpoin
         "responses" => Some(Endpoint::Answer(Asked::of(Dialect::Responses))),
         "messages/count_tokens" => Some(Endpoint::Count(Asked::of(Dialect::Messages))),
         "responses/input_tokens" => Some(Endpoint::Count(Asked::of(Dialect::Responses))),
+        "route/explain" => Some(Endpoint::Explain),
         "models" => Some(Endpoint::Models(false)),
         rest if let Some(rest) = rest.strip_prefix("responses/") => Stored::at(rest).map(Endpoint::Stored),
         rest if let Some(service) = Service::at(rest) => Some(Endpoint::Forward(service)),
@@ -102,6 +105,7 @@ mod tests {
         check("/responses/", None);
         check("/responses/resp_1/", None);
         check("/responses/resp_1/x", None);
+        check("/route/explain", Some(Endpoint::Explain));
         check("/models", Some(Endpoint::Models(false)));
         check("/models/deepseek/deepseek-v4", Some(Endpoint::Model("deepseek/deepseek-v4".into(), false)));
         check("/models/deepseek%2Fdeepseek-v4", Some(Endpoint::Model("deepseek/deepseek-v4".into(), false)));

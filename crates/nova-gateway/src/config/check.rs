@@ -1,13 +1,14 @@
 //! From what is written to what cannot be wrong: the one place that validates.
 //!
 //! Reading order: [`check`] goes through the file from top to bottom; `names` says what may stand where a
-//! model's name stands; `deployments` resolves providers and offers into upstreams, with what `authorisations`
+//! model's name stands, `rules` what rules choose and when; `deployments` resolves providers and offers into upstreams, with what `authorisations`
 //! finds to authorise requests and `places` to fill addresses.
 
 mod authorisations;
 mod deployments;
 mod names;
 mod places;
+mod rules;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -62,6 +63,7 @@ pub(crate) fn check(read: Read, source: &str, env: &Env, problems: &mut Vec<Prob
     let model_names = ModelNames::new(&catalog, raw, is_whole && !read.lost_names);
     let names = checker.names(raw, &model_names);
     let rules = checker.rules(raw, &model_names);
+    let classifier = checker.classifier(&raw.routing);
     let deadlines = deadlines(&raw.timeouts);
     let deployments = checker.deployments(raw, &catalog, &model_names, deadlines);
     let mut config = Config {
@@ -88,6 +90,7 @@ pub(crate) fn check(read: Read, source: &str, env: &Env, problems: &mut Vec<Prob
         deployments,
         names,
         rules,
+        classifier,
         warnings: checker.warnings,
     };
     problems.iter_mut().chain(&mut config.warnings).for_each(|problem| problem.hide(&read.filled));

@@ -12,7 +12,10 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 use nova_catalog::{Catalog, Price};
 use nova_ledger::{KeyLimits, Secret};
-use nova_route::{Candidate, DeploymentId, ModelEntry, Table, TableBuilder, TableError};
+use nova_route::rules::Condition;
+use nova_route::{
+    Candidate, Classifier, DeploymentId, ModelEntry, RuleEntry, Table, TableBuilder, TableError,
+};
 use nova_upstream::{Credential, CredentialId, Deadlines, Endpoint};
 use nova_wire::{Dialect, Quirks};
 
@@ -22,6 +25,8 @@ use super::problem::Problem;
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 6682);
 /// The provider whose server is the engine of this program.
 pub const LOCAL_PROVIDER: &str = "local";
+/// The names by which clients leave the choice of a model to the gateway.
+pub(crate) const DEFAULT_NAMES: [&str; 2] = ["auto", "default"];
 
 /// All that the program is told, checked and resolved.
 #[derive(Clone, Debug)]
@@ -60,8 +65,10 @@ pub struct Config {
     pub count_tokens: Vec<String>,
     /// Whether conversations in the Responses dialect are kept, prompts included.
     pub store_responses: bool,
-    /// Rules that choose models, kept as they are written until rules are evaluated.
+    /// Rules that choose models for those who ask for none.
     pub rules: Vec<Rule>,
+    /// Who decides what a request is about.
+    pub classifier: Classifier,
     /// Whether streams may carry what the oldest clients do not understand: keep-alive comments.
     /// Off by `streaming_beta: false` and by `DISABLE_STREAMING_BETA=1` in the environment.
     pub streaming_beta: bool,
@@ -116,6 +123,8 @@ pub struct Names {
     pub aliases: Vec<(String, String)>,
     /// Models to try when a model does not answer: its id, and names of others.
     pub fallbacks: Vec<(String, Vec<String>)>,
+    /// The model for those who ask for none.
+    pub default_model: Option<String>,
     /// Models to try when those do not answer either.
     pub default_fallback: Vec<String>,
 }
@@ -206,16 +215,23 @@ pub enum LogFormat {
 }
 
 /// A rule that chooses a model.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Rule {
-    /// When it holds, as it is written; `None` for the last one, which holds for the rest.
-    pub condition: Option<String>,
+    /// When it holds; `None` for the last one, which holds for the rest.
+    pub condition: Option<Condition>,
     /// The model that it chooses, by any name.
     pub model: String,
     /// What to try after it, by any name.
     pub fallback: Vec<String>,
     /// Its line.
     pub line: u32,
+}
+
+impl Rule {
+    /// Whether it holds for every request.
+    pub fn always_holds(&self) -> bool {
+        self.condition.as_ref().is_none_or(Condition::is_always)
+    }
 }
 
 /// The engine of this program, running.
@@ -256,7 +272,29 @@ impl Config {
             builder.alias(alias, model);
         }
         builder.default_fallback(self.names.default_fallback.clone());
+        if !self.rules.is_empty() {
+            builder.rules(self.routed_names(), self.rule_entries(), self.names.default_model.clone());
+        }
         builder.build()
+    }
+
+    /// The names by which the choice is left to rules: those that mean no other model.
+    fn routed_names(&self) -> Vec<String> {
+        let is_free = |name: &&str| {
+            let model = self.names.aliases.iter().find(|(alias, _)| alias.eq_ignore_ascii_case(name));
+            self.catalog.model(name).is_none()
+                && model.is_none_or(|(_, model)| Some(model) == self.names.default_model.as_ref())
+        };
+        DEFAULT_NAMES.into_iter().filter(is_free).map(str::to_owned).collect()
+    }
+
+    fn rule_entries(&self) -> Vec<RuleEntry> {
+        let entry = |rule: &Rule| RuleEntry {
+            condition: rule.condition.clone(),
+            model: rule.model.clone(),
+            fallback: rule.fallback.clone(),
+        };
+        self.rules.iter().map(entry).collect()
     }
 
     fn candidates(&self, model: &str) -> Vec<Candidate> {
@@ -269,6 +307,7 @@ impl Config {
                 upstream_model: deployment.upstream_model.clone(),
                 priority: deployment.priority,
                 weight: deployment.weight,
+                price: deployment.price.clone().map(Arc::new),
             })
             .collect()
     }

@@ -46,7 +46,7 @@ pub struct RawConfig {
     pub fallbacks: Entries<OneOrMany>,
     /// Models to try when neither a model nor its own fallbacks answer.
     pub default_fallback: OneOrMany,
-    /// The model that `auto` and `default` stand for.
+    /// The model that `auto` and `default` stand for, where no rule chooses one.
     pub default_model: Option<Located<String>>,
     /// How long things may take.
     pub timeouts: RawTimeouts,
@@ -65,10 +65,13 @@ pub struct RawConfig {
     pub count_tokens: Option<Vec<Located<String>>>,
     /// What is kept of answers in OpenAI's Responses dialect.
     pub responses: RawResponses,
-    /// Rules that choose a model, in the `if` and `use` form.
+    /// Rules that choose a model for requests whose model is `auto` or `default`, in the `if` and `use` form:
+    /// docs/guides/routing.md.
     pub route: Vec<RawIfRule>,
-    /// Rules that choose a model, in the `match` and `model` form.
+    /// The same in the `match` and `model` form.
     pub routes: Vec<Located<RawMatchRule>>,
+    /// What rules know of a request.
+    pub routing: RawRouting,
     /// Whether streams may carry what the oldest clients do not understand (keep-alive comments). Default:
     /// true, unless the environment has `DISABLE_STREAMING_BETA=1`.
     pub streaming_beta: Option<bool>,
@@ -245,6 +248,15 @@ pub struct RawTelemetry {
     /// A level (`error`, `warn`, `info`, `debug`, `trace`), or directives such as `info,nova_gateway=debug`.
     /// Default: `info`.
     pub log_level: Option<Located<String>>,
+}
+
+/// What rules know of a request.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawRouting {
+    /// Who decides what a request is about, where no header `x-novastack-task` says it: `keywords`, or `none`.
+    /// Default: `none`.
+    pub classifier: Option<Located<String>>,
 }
 
 /// A rule: `if` a condition holds, `use` a model. A rule without `if` holds always.

@@ -5,6 +5,7 @@
 //! for lacking it, and names that may have been among what was lost are not called unknown.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::path::Path;
 
 use nova_catalog::yaml::Located;
@@ -42,6 +43,26 @@ impl Read {
         found.map_or(Place { line, column, width: 1 }, |(place, _)| place)
     }
 
+    /// The place of a piece of a text; of the whole text where that cannot be told, because it goes over
+    /// several lines, has escapes, or stands elsewhere.
+    pub(crate) fn piece(&self, text: &Located<String>, piece: Range<usize>) -> Place {
+        let found = self.tree.as_ref().and_then(|tree| tree.at(text.line, text.column));
+        let Some((whole, Some(scalar))) = found else { return self.place(text.line, text.column) };
+        let letters = |text: &str| u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
+        let quotes = match whole.width.checked_sub(letters(&scalar.text)) {
+            Some(0) if scalar.plain => 0,
+            Some(2) if !scalar.plain => 1,
+            _ => return whole,
+        };
+        let (Some(before), Some(within)) = (scalar.text.get(..piece.start), scalar.text.get(piece)) else {
+            return whole;
+        };
+        if scalar.filled || scalar.text.contains('\n') {
+            return whole;
+        }
+        Place { column: whole.column + quotes + letters(before), width: letters(within).max(1), ..whole }
+    }
+
     /// Whether the value is written out here, instead of as a `${…}`.
     pub(crate) fn is_written_out<T>(&self, value: &Located<T>) -> bool {
         let found = self.tree.as_ref().and_then(|tree| tree.at(value.line, value.column));
@@ -51,7 +72,7 @@ impl Read {
 
 /// Top-level keys from which no name of a model or provider comes. What is lost below any other, a
 /// misspelled one included, may have been where a name was given.
-const NAMELESS: [&str; 19] = [
+const NAMELESS: [&str; 20] = [
     "listen",
     "allow_remote",
     "data_dir",
@@ -70,6 +91,7 @@ const NAMELESS: [&str; 19] = [
     "responses",
     "route",
     "routes",
+    "routing",
     "streaming_beta",
 ];
 

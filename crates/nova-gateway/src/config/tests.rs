@@ -10,6 +10,8 @@ use super::*;
 mod clouds;
 /// What other files of the repository say about the configuration.
 mod files;
+/// Rules, and what the seeds' own choose.
+mod rules;
 
 /// All that is wrong with a text, as a terminal shows it.
 fn check(yaml: &str) -> String {
@@ -588,17 +590,18 @@ routes:
     hint: did you mean `kimi-2.6`, `kimi-2.5` or `kimi-k3`?
 
     error: the condition is empty
-      --> nova.yaml:4:11
+      --> nova.yaml:4:12
       |
     4 |   - { if: "", use: kimi-2.6, fallback: nobody }
-      |           ^^
+      |            ^
     hint: leave the key out for a rule that always holds
 
-    error: this rule is never reached: the one before it always holds
+    error: this rule is never reached: one before it always holds
       --> nova.yaml:4:20
       |
     4 |   - { if: "", use: kimi-2.6, fallback: nobody }
       |                    ^^^^^^^^
+    hint: move the rule on line 3 behind it
 
     error: there is no model `nobody`
       --> nova.yaml:4:40
@@ -631,14 +634,11 @@ routes:
     let yaml =
         "routes:\n  - match: context_length > 80000\n    model: kimi-2.6\n  - default: deepseek-v4-pro\n";
     let rules = parse(yaml, &Env::of([])).rules;
-    let kimi = Rule {
-        condition: Some("context_length > 80000".into()),
-        model: "kimi-2.6".into(),
-        fallback: vec![],
-        line: 3,
-    };
-    let rest = Rule { condition: None, model: "deepseek-v4-pro".into(), fallback: vec![], line: 4 };
-    assert_eq!(rules, [kimi, rest]);
+    let shown: Vec<_> = rules
+        .iter()
+        .map(|rule| (rule.condition.as_ref().map(|it| it.text()), &*rule.model, rule.line))
+        .collect();
+    assert_eq!(shown, [(Some("context_length > 80000"), "kimi-2.6", 2), (None, "deepseek-v4-pro", 4)]);
 }
 
 #[test]

@@ -60,7 +60,8 @@ async fn count(
     let snapshot = worker.shared.snapshot.load_full();
     let at = (&*snapshot, Instant::now());
     let understood = pipeline::understand(worker, asked, request, at, &mut Known::default()).await?;
-    let first = understood.plan.attempts.iter().find_map(|attempt| snapshot.deployment(attempt.deployment));
+    let first =
+        understood.route.plan.attempts.iter().find_map(|attempt| snapshot.deployment(attempt.deployment));
     let estimate = understood.peek.prompt_estimate.max(1);
     let count = match first {
         None => Count { tokens: estimate, by: None },

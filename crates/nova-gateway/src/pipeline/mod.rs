@@ -13,12 +13,14 @@ mod asked;
 pub mod attempt;
 pub mod authenticate;
 mod decode;
+pub mod facts;
 pub mod form;
 pub(crate) mod forward;
 pub mod read;
 pub mod relay;
 pub mod reserve;
 pub mod route;
+mod said;
 pub mod settle;
 
 use std::sync::Arc;
@@ -35,8 +37,10 @@ use nova_wire::hub::structured::Check;
 use nova_wire::{Dialect, Peek};
 
 pub use self::asked::{Asked, Framing};
+use self::facts::Asking;
 use self::relay::Outgoing;
 use self::reserve::Receipt;
+use self::route::Routed;
 use crate::conversation::{self, Keep, Resumed};
 use crate::error::{GatewayError, Upstream};
 use crate::snapshot::Snapshot;
@@ -65,6 +69,8 @@ pub struct Call {
     pub beta: Option<HeaderValue>,
     /// Where to send it, in order.
     pub plan: Plan,
+    /// What it is about, where rules asked that.
+    pub task: Option<String>,
     /// The promise to settle.
     pub receipt: Receipt,
     /// The key's permit to be in flight.
@@ -129,7 +135,7 @@ async fn stages(
     let snapshot = worker.shared.snapshot.load_full();
     let mut known = Known::default();
     let understood = understand(worker, asked, request, (&snapshot, started), &mut known).await;
-    let Understood { key, permit, body, peek, plan, strict, beta, keep } = match understood {
+    let Understood { key, permit, body, peek, route, strict, beta, keep } = match understood {
         Ok(understood) => understood,
         Err(error) => {
             settle::refused(&worker.shared, (id, asked.dialect, started), &known, &error);
@@ -137,6 +143,7 @@ async fn stages(
         }
     };
     let (shared, dialect) = (&worker.shared, asked.dialect);
+    let Routed { plan, task } = route;
     let receipt = reserve::reserve(shared, &snapshot, (id, dialect, started), key, (&peek, &plan));
     let check = form::check(dialect, &body, &peek);
     let call = Call {
@@ -150,6 +157,7 @@ async fn stages(
         strict,
         beta,
         plan,
+        task,
         receipt,
         _permit: permit,
     };
@@ -175,7 +183,7 @@ pub(crate) struct Understood {
     permit: Option<Permit>,
     pub(crate) body: Bytes,
     pub(crate) peek: Peek,
-    pub(crate) plan: Plan,
+    pub(crate) route: Routed,
     strict: bool,
     beta: Option<HeaderValue>,
     /// What keeping the answer takes.
@@ -202,10 +210,12 @@ pub(crate) async fn understand(
     };
     known.model.clone_from(&peek.model);
     known.stream = peek.stream;
-    let plan = route::route(worker, snapshot, &key, &peek, started)?;
+    let asking =
+        Asking { dialect: asked.dialect, headers: &head.headers, body: &body, peek: &peek, key: Some(&key) };
+    let route = route::route(worker, snapshot, &asking, started)?;
     let strict = head.headers.get("x-novastack-strict").is_some_and(|value| value == "true");
     let beta = head.headers.get("anthropic-beta").cloned();
-    Ok(Understood { key, permit, body: detached(body), peek, plan, strict, beta, keep })
+    Ok(Understood { key, permit, body: detached(body), peek, route, strict, beta, keep })
 }
 
 /// A small body is a slice of the connection's read buffer, and would keep all of that until the answer

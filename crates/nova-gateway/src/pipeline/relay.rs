@@ -26,6 +26,7 @@ use crate::state::Worker;
 static MODEL: HeaderName = HeaderName::from_static("x-novastack-model");
 static PROVIDER: HeaderName = HeaderName::from_static("x-novastack-provider");
 static ATTEMPTS: HeaderName = HeaderName::from_static("x-novastack-attempts");
+static ROUTE: HeaderName = HeaderName::from_static("x-novastack-route");
 static TIMING: HeaderName = HeaderName::from_static("server-timing");
 static BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
@@ -180,9 +181,15 @@ fn stream_headers(headers: &mut HeaderMap) {
 
 /// Who answered, after how many tries, and where the time went.
 fn describe(call: &Call, dropped: &[String], headers: &mut HeaderMap) {
-    if let Some(deployment) = call.receipt.answered_by.and_then(|id| call.snapshot.deployment(id)) {
+    if let Some(id) = call.receipt.answered_by
+        && let Some(deployment) = call.snapshot.deployment(id)
+    {
         headers.insert(&MODEL, deployment.model_header.clone());
         headers.insert(&PROVIDER, deployment.provider_header.clone());
+        let line = super::route::line((&call.plan, call.task.as_deref()), id, deployment);
+        if let Ok(value) = HeaderValue::from_str(&line) {
+            headers.insert(&ROUTE, value);
+        }
     }
     headers.insert(&ATTEMPTS, HeaderValue::from(call.receipt.attempts.len() + 1));
     if !dropped.is_empty() {

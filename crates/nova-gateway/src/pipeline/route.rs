@@ -1,46 +1,67 @@
 //! Stage 4: where to send it.
 
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::time::Instant;
 
-use nova_ledger::Key;
-use nova_route::{DeploymentId, Facts, Health, NoRoute, Plan};
-use nova_wire::{Dialect, Peek};
+use nova_route::{DeploymentId, Health, NoRoute, Plan, Why};
+use nova_wire::Peek;
 use serde_json::{Value, json};
 
+use super::facts::{self, Asking};
 use crate::error::{Code, GatewayError};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Deployment, Snapshot};
 use crate::state::Worker;
 
-/// The plan: which deployments to try, in what order.
+/// The plan: which deployments to try, in what order; and what the request is about, where rules asked that.
 ///
 /// # Errors
 /// 404 for a model that is unknown or not configured, 403 for one that the key may not use, 422 where
-/// no deployment can do what is asked.
+/// no deployment can do what is asked, 400 for a budget that is no amount.
 pub fn route(
     worker: &Worker,
     snapshot: &Snapshot,
-    key: &Arc<Key>,
-    peek: &Peek,
+    asking: &Asking<'_>,
     started: Instant,
-) -> Result<Plan, GatewayError> {
+) -> Result<Routed, GatewayError> {
     let now_ns = worker.shared.ns_at(started);
-    let facts = facts(peek, Some(key));
     let health = |id: DeploymentId| health(snapshot, id, now_ns);
-    nova_route::plan(&snapshot.table, &facts, &health, worker.next_seed())
-        .map_err(|no| refusal(snapshot, peek, no))
+    let learnt = facts::learn(snapshot, asking)?;
+    let plan = asking.with_facts(&learnt, worker.shared.now_ms(), |facts| {
+        nova_route::plan(&snapshot.table, facts, &health, worker.next_seed())
+    });
+    let plan = plan.map_err(|no| refusal(snapshot, asking.peek, no))?;
+    Ok(Routed { plan, task: learnt.task.map(Cow::into_owned) })
 }
 
-/// What a plan can depend on.
-fn facts<'a>(peek: &'a Peek, key: Option<&'a Key>) -> Facts<'a> {
-    Facts {
-        model: &peek.model,
-        prompt_tokens: peek.prompt_estimate,
-        has_images: peek.has_images,
-        has_tools: peek.has_tools,
-        allowed_models: key.and_then(|key| key.models.as_deref()),
-        ..Facts::default()
+/// A request that has a plan.
+#[derive(Debug)]
+pub struct Routed {
+    /// Where to send it, in order.
+    pub plan: Plan,
+    /// What it is about, where rules asked that.
+    pub task: Option<String>,
+}
+
+/// A decision in one line, for a header: who chose, what the request is about, who answered, and at which
+/// place of how many. What a header cannot carry is shown as `?`.
+pub(super) fn line((plan, task): (&Plan, Option<&str>), id: DeploymentId, deployment: &Deployment) -> String {
+    let place = plan.attempts.iter().position(|attempt| attempt.deployment == id);
+    let mut line = match plan.by {
+        Why::Rule { rule } => format!("rule={rule}"),
+        Why::Rest => "rule=default".to_owned(),
+        _ => "asked".to_owned(),
+    };
+    // Writing to a text cannot fail.
+    if let Some(task) = task {
+        let _ = write!(line, " task={task}");
     }
+    let (model, name, of) = (&deployment.model, &deployment.name, plan.attempts.len());
+    let _ = write!(line, " model={model} deployment={name} try={}/{of}", place.map_or(0, |place| place + 1));
+    if line.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return line;
+    }
+    line.chars().map(|letter| if matches!(letter, ' '..='~') { letter } else { '?' }).collect()
 }
 
 /// Whether a deployment is resting after failures.
@@ -64,6 +85,12 @@ fn refusal(snapshot: &Snapshot, peek: &Peek, no: NoRoute) -> GatewayError {
                 format!("there is no model `{model}`\nhint: did you mean {nearest}?"),
             )
         }
+        NoRoute::NoRule => GatewayError::new(
+            Code::UnknownModel,
+            format!(
+                "no rule of `{model}` holds for this request\nhint: ask for a model, or have `default_model` set"
+            ),
+        ),
         NoRoute::NoDeployment => {
             let message = match snapshot.credential_hint(model) {
                 Some(hint) => format!("no provider of model `{model}` is configured\nhint: {hint}"),
@@ -82,21 +109,24 @@ fn refusal(snapshot: &Snapshot, peek: &Peek, no: NoRoute) -> GatewayError {
     error
 }
 
-/// The plan with the names behind its numbers, for people and for tools.
+/// The whole decision with the names behind its numbers, for people and for tools: the facts, what each rule
+/// says, the plan, and what was left out. Nothing is sent.
 ///
 /// # Errors
 /// As [`route`].
 pub fn explain(
     snapshot: &Snapshot,
-    dialect: Dialect,
-    peek: &Peek,
-    now_ns: u64,
+    asking: &Asking<'_>,
+    (now_ns, now_ms): (u64, i64),
 ) -> Result<Value, GatewayError> {
-    let facts = facts(peek, None);
+    let (dialect, peek) = (asking.dialect, asking.peek);
     let health = |id: DeploymentId| health(snapshot, id, now_ns);
+    let learnt = facts::learn(snapshot, asking)?;
     // The seed only spreads load between equals; a fixed one gives the same answer each time.
-    let plan =
-        nova_route::plan(&snapshot.table, &facts, &health, 0).map_err(|no| refusal(snapshot, peek, no))?;
+    let (plan, judged) = asking.with_facts(&learnt, now_ms, |facts| {
+        (nova_route::plan(&snapshot.table, facts, &health, 0), snapshot.table.judged(facts))
+    });
+    let plan = plan.map_err(|no| refusal(snapshot, peek, no))?;
     let named = |id: DeploymentId, rest: Value| {
         let deployment = snapshot.deployment(id);
         let mut entry = json!({
@@ -124,9 +154,13 @@ pub fn explain(
     Ok(json!({
         "asked": peek.model,
         "model": &*plan.asked,
+        "by": plan.by,
+        "rules": judged,
         "facts": {
             "dialect": dialect, "stream": peek.stream, "prompt_tokens": peek.prompt_estimate,
-            "max_tokens": peek.max_tokens, "has_images": peek.has_images, "has_tools": peek.has_tools,
+            "max_tokens": peek.max_tokens, "turns": peek.messages, "has_images": peek.has_images,
+            "has_tools": peek.has_tools, "json_schema": peek.has_schema, "task": learnt.task.as_deref(),
+            "budget": learnt.budget, "key": asking.key.map(|key| key.name.as_str()), "now_ms": now_ms,
         },
         "attempts": attempts,
         "removed": removed,

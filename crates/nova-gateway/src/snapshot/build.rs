@@ -56,6 +56,7 @@ impl Snapshot {
             source: config.source.clone(),
             loaded_ms: now_ms(),
             table: config.table()?,
+            classifier: config.classifier,
             deployments,
             models,
             unconfigured,

@@ -16,5 +16,6 @@ mod models;
 mod protocols;
 mod reload;
 mod requests;
+mod rules;
 mod services;
 mod streams;

@@ -42,6 +42,7 @@ pub struct Condition {
     text: Box<str>,
     formula: Formula,
     code: Code,
+    asks: Asks,
 }
 
 /// Something that is wrong with a condition.
@@ -80,6 +81,18 @@ pub struct Asks {
     pub est_cost: bool,
 }
 
+impl Asks {
+    /// What either asks for.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            task: self.task || other.task,
+            metadata: self.metadata || other.metadata,
+            est_cost: self.est_cost || other.est_cost,
+        }
+    }
+}
+
 impl Condition {
     /// Reads a condition.
     ///
@@ -100,7 +113,8 @@ impl Condition {
         match formula {
             Some(formula) if faults.is_empty() => {
                 let code = Code::of(&formula);
-                Ok(Self { text: text.into(), formula, code })
+                let asks = code.asks();
+                Ok(Self { text: text.into(), formula, code, asks })
             }
             _ => {
                 faults.sort_by_key(|fault| (fault.span.start, fault.span.end));
@@ -122,8 +136,8 @@ impl Condition {
     }
 
     /// What must be found out before.
-    pub fn asks(&self) -> Asks {
-        self.code.asks()
+    pub const fn asks(&self) -> Asks {
+        self.asks
     }
 
     /// Whether it surely holds in no case in which the other does not.

@@ -9,7 +9,14 @@ use crate::{Candidate, ModelEntry, TableBuilder, TableError};
 
 fn candidate(id: u32, provider: &str, priority: u32, weight: u32) -> Candidate {
     let upstream_model = format!("{provider}/upstream-{id}");
-    Candidate { id: DeploymentId(id), provider: provider.into(), upstream_model, priority, weight }
+    Candidate {
+        id: DeploymentId(id),
+        provider: provider.into(),
+        upstream_model,
+        priority,
+        weight,
+        price: None,
+    }
 }
 
 fn model(name: &str, aliases: &[&str], deployments: Vec<Candidate>, fallbacks: &[&str]) -> ModelEntry {
@@ -254,7 +261,7 @@ fn a_plan_explains_itself_as_json() {
     let health = |id: DeploymentId| if id.0 == 0 { Health::Open } else { Health::Good };
     let facts = Facts { model: "deepseek/deepseek-chat", ..Facts::default() };
     let plan = plan(&table(), &facts, &health, 0).unwrap();
-    assert_snapshot!(serde_json::to_string(&plan).unwrap(), @r#"{"asked":"deepseek-v4-pro","attempts":[{"deployment":0,"model":"deepseek-v4-pro","why":{"reason":"asked"},"demoted":{"reason":"resting"}}],"removed":[[1,{"reason":"other_provider"}]]}"#);
+    assert_snapshot!(serde_json::to_string(&plan).unwrap(), @r#"{"asked":"deepseek-v4-pro","by":{"reason":"asked"},"attempts":[{"deployment":0,"model":"deepseek-v4-pro","why":{"reason":"asked"},"demoted":{"reason":"resting"}}],"removed":[[1,{"reason":"other_provider"}]]}"#);
 }
 
 proptest! {

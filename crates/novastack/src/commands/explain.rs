@@ -2,9 +2,13 @@
 
 use std::io::Read as _;
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
+use bytes::Bytes;
 use clap::Args;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use nova_gateway::pipeline::facts::Asking;
 use nova_gateway::pipeline::route;
 use nova_gateway::snapshot::Snapshot;
 use nova_wire::{Dialect, Peek};
@@ -28,6 +32,9 @@ pub(crate) struct Explain {
     /// The body is an Anthropic Messages request.
     #[arg(long)]
     messages: bool,
+    /// A header of the request, which rules may ask for: `x-novastack-task: reasoning`.
+    #[arg(long = "header", short = 'H', value_name = "NAME: VALUE")]
+    headers: Vec<String>,
 }
 
 /// Prints the plan.
@@ -35,12 +42,35 @@ pub(crate) fn run(global: &Global, explain: &Explain) -> Result<()> {
     let home = Home::open(global)?;
     let snapshot = Snapshot::build(&home.config, None).map_err(|error| BadConfig(error.to_string()))?;
     let dialect = if explain.messages { Dialect::Messages } else { Dialect::Chat };
-    let peek = Peek::read(dialect, &body(explain)?)?;
-    let plan = route::explain(&snapshot, dialect, &peek, 0)?;
+    let body = Bytes::from(body(explain)?);
+    let peek = Peek::read(dialect, &body)?;
+    let headers = headers(&explain.headers)?;
+    let asking = Asking { dialect, headers: &headers, body: &body, peek: &peek, key: None };
+    let plan = route::explain(&snapshot, &asking, (0, now_ms()))?;
     if global.json {
         return super::say(&plan.to_string());
     }
     print(&plan)
+}
+
+fn headers(written: &[String]) -> Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    for header in written {
+        let parsed = header.split_once(':').and_then(|(name, value)| {
+            Some((HeaderName::try_from(name.trim()).ok()?, HeaderValue::try_from(value.trim()).ok()?))
+        });
+        let (name, value) = parsed.with_context(|| {
+            format!("`{header}` is not a header\nhint: `-H 'x-novastack-task: reasoning'`")
+        })?;
+        headers.append(name, value);
+    }
+    Ok(headers)
+}
+
+/// Now, in Unix milliseconds.
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn body(explain: &Explain) -> Result<Vec<u8>> {
@@ -73,6 +103,15 @@ fn print(plan: &Value) -> Result<()> {
         text(&plan["model"]),
         plan["facts"]["prompt_tokens"]
     ))?;
+    let facts = &plan["facts"];
+    for rule in plan["rules"].as_array().into_iter().flatten() {
+        let condition = rule["if"].as_str().map_or_else(|| "always".to_owned(), |it| format!("if {it}"));
+        let holds = if rule["holds"] == true { "holds" } else { "does not hold" };
+        super::say(&format!("rule {} {holds}: {condition}, use {}", rule["rule"], text(&rule["use"])))?;
+    }
+    if plan["rules"].as_array().is_some_and(|rules| !rules.is_empty()) {
+        super::say(&format!("task {}, budget {}\n", text(&facts["task"]), facts["budget"]))?;
+    }
     let mut rows: Vec<[String; 5]> = Vec::new();
     for (index, attempt) in plan["attempts"].as_array().into_iter().flatten().enumerate() {
         let mut why = text(&attempt["why"]);

@@ -4,11 +4,9 @@ use nova_catalog::yaml::Located;
 use nova_catalog::{Catalog, Model};
 
 use super::Checker;
-use crate::config::checked::{Names, Rule};
+use super::rules::default_rule;
+use crate::config::checked::{DEFAULT_NAMES, Names};
 use crate::config::raw::{OneOrMany, RawConfig};
-
-/// The names by which clients ask for the default model.
-const DEFAULT_NAMES: [&str; 2] = ["auto", "default"];
 
 /// All names of models.
 pub(super) struct ModelNames<'c> {
@@ -28,7 +26,9 @@ impl<'c> ModelNames<'c> {
         let target = match self.raw.aliases.get(name) {
             Some(target) => target.value.as_str(),
             None if DEFAULT_NAMES.iter().any(|known| known.eq_ignore_ascii_case(name)) => {
-                self.raw.default_model.as_ref().map_or(name, |model| model.value.as_str())
+                default_rule(self.raw)
+                    .or(self.raw.default_model.as_ref())
+                    .map_or(name, |model| model.value.as_str())
             }
             None => name,
         };
@@ -82,9 +82,13 @@ impl Checker<'_> {
                 self.model(target, names);
             }
         }
-        if let Some(model) = &raw.default_model
-            && self.model(model, names).is_some()
-        {
+        if let Some(model) = &raw.default_model {
+            self.model(model, names);
+        }
+        // What the last rule says wins over `default_model`; its model is looked for with the rules.
+        let default = default_rule(raw).or(raw.default_model.as_ref());
+        if let Some(model) = default.filter(|model| names.find(model).is_some()) {
+            checked.default_model = Some(model.value.clone());
             for name in DEFAULT_NAMES {
                 if raw.aliases.get(name).is_none() && names.catalog.model(name).is_none() {
                     checked.aliases.push((name.to_owned(), model.value.clone()));
@@ -106,56 +110,5 @@ impl Checker<'_> {
             checked.fallbacks.push((model.id.clone(), fallbacks));
         }
         checked
-    }
-
-    /// The rules of either form.
-    pub(super) fn rules(&mut self, raw: &RawConfig, names: &ModelNames<'_>) -> Vec<Rule> {
-        let mut rules = Vec::new();
-        if let (Some(first), Some(_)) = (raw.route.first(), raw.routes.first()) {
-            self.problem(&first.model, "there are rules under `route` and under `routes`").hint =
-                Some("write all of them in one form".into());
-        }
-        for rule in &raw.route {
-            self.rule((rule.condition.as_ref(), &rule.model, &rule.fallback), names, &mut rules);
-        }
-        for rule in &raw.routes {
-            match (&rule.condition, &rule.model, &rule.default) {
-                (Some(condition), Some(model), None) => {
-                    self.rule((Some(condition), model, &rule.fallback), names, &mut rules);
-                }
-                (None, None, Some(model)) => self.rule((None, model, &rule.fallback), names, &mut rules),
-                _ => {
-                    self.problem(rule, "a rule has `match` and `model`, or `default`").hint = Some(
-                        "write `- match: CONDITION` with `model: NAME` below it, or `- default: NAME`".into(),
-                    );
-                }
-            }
-        }
-        rules
-    }
-
-    fn rule(
-        &mut self,
-        (condition, model, fallback): (Option<&Located<String>>, &Located<String>, &OneOrMany),
-        names: &ModelNames<'_>,
-        rules: &mut Vec<Rule>,
-    ) {
-        self.model(model, names);
-        let fallback = self.models(fallback, names);
-        if let Some(condition) = condition
-            && condition.trim().is_empty()
-        {
-            self.problem(condition, "the condition is empty").hint =
-                Some("leave the key out for a rule that always holds".into());
-        }
-        if rules.last().is_some_and(|last: &Rule| last.condition.is_none()) {
-            self.problem(model, "this rule is never reached: the one before it always holds");
-        }
-        rules.push(Rule {
-            condition: condition.map(|condition| condition.value.clone()),
-            model: model.value.clone(),
-            fallback,
-            line: model.line,
-        });
     }
 }

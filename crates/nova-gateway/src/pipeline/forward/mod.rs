@@ -26,6 +26,7 @@ use nova_wire::{Dialect, Peek};
 
 use self::body::Form;
 pub(crate) use self::service::Service;
+use super::facts::Asking;
 use super::relay::Outgoing;
 use super::reserve::Receipt;
 use super::settle::{self, Outcome};
@@ -102,7 +103,9 @@ async fn understand(
         prompt_estimate: if form.is_json() { body.len() as u64 / BYTES_PER_TOKEN } else { 0 },
         ..Peek::default()
     };
-    let plan = route::route(worker, &snapshot, &key, &peek, started)?;
+    let asking =
+        Asking { dialect: Dialect::Chat, headers: &head.headers, body: &body, peek: &peek, key: Some(&key) };
+    let plan = route::route(worker, &snapshot, &asking, started)?.plan;
     let asked = plan.attempts.iter().filter(|attempt| *attempt.model == *plan.asked);
     let deployments: Vec<DeploymentId> = asked.map(|attempt| attempt.deployment).collect();
     let reachable = |id: &DeploymentId| {

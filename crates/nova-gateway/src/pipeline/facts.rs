@@ -1,0 +1,129 @@
+//! What a plan can depend on: what the request says, and what its rules must have found out of it.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use nova_ledger::Key;
+use nova_route::{Facts, Named};
+use nova_wire::{Dialect, Peek};
+use serde_json::{Map, Value};
+
+use super::said;
+use crate::error::{Code, GatewayError};
+use crate::snapshot::Snapshot;
+
+const BUDGET: &str = "x-novastack-budget";
+const TASK: &str = "x-novastack-task";
+
+/// A request to find a place for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking<'a> {
+    /// Its dialect.
+    pub dialect: Dialect,
+    /// Its headers.
+    pub headers: &'a HeaderMap,
+    /// Its body.
+    pub body: &'a Bytes,
+    /// What was read of the body.
+    pub peek: &'a Peek,
+    /// Whose it is; nobody's may use every model.
+    pub key: Option<&'a Key>,
+}
+
+/// What was found out for the rules.
+#[derive(Debug, Default)]
+pub(super) struct Learnt<'a> {
+    pub(super) budget: Option<f64>,
+    pub(super) task: Option<Cow<'a, str>>,
+    task_confidence: Option<f64>,
+    metadata: Map<String, Value>,
+}
+
+/// Finds out what the rules ask for; nothing where none are asked.
+///
+/// # Errors
+/// 400 for a budget that is no amount.
+pub(super) fn learn<'a>(snapshot: &Snapshot, asking: &Asking<'a>) -> Result<Learnt<'a>, GatewayError> {
+    let Some(asks) = snapshot.table.asks(&asking.peek.model) else { return Ok(Learnt::default()) };
+    let mut learnt = Learnt { budget: budget(asking.headers)?, ..Learnt::default() };
+    if asks.task {
+        let told = asking.headers.get(TASK).and_then(|value| value.to_str().ok()).map(str::trim);
+        learnt.task = told.filter(|task| !task.is_empty()).map(Cow::Borrowed);
+        if learnt.task.is_some() {
+            learnt.task_confidence = Some(1.0);
+        } else if snapshot.classifier != nova_route::Classifier::None {
+            let said = said::last(asking.dialect, asking.body);
+            learnt.task = said.and_then(|said| snapshot.classifier.task(&said)).map(Cow::Borrowed);
+        }
+    }
+    if asks.metadata {
+        learnt.metadata = metadata(asking.body);
+    }
+    Ok(learnt)
+}
+
+/// What the request may cost, in US dollars.
+fn budget(headers: &HeaderMap) -> Result<Option<f64>, GatewayError> {
+    let Some(value) = headers.get(BUDGET) else { return Ok(None) };
+    let amount = value.to_str().ok().and_then(|text| text.trim().parse::<f64>().ok());
+    match amount.filter(|amount| amount.is_finite() && *amount >= 0.0) {
+        Some(amount) => Ok(Some(amount)),
+        None => Err(GatewayError {
+            param: Some(BUDGET.into()),
+            ..GatewayError::new(
+                Code::BadRequest,
+                format!("`{BUDGET}` is not an amount\nhint: write US dollars, as in `0.0005`"),
+            )
+        }),
+    }
+}
+
+/// The entries of the body's `metadata`, numbers and truths as they are written.
+fn metadata(body: &Bytes) -> Map<String, Value> {
+    let fields = nova_wire::splice::fields(body).unwrap_or_default();
+    let found = fields.into_iter().find(|field| field.name == "metadata");
+    let parsed = found.and_then(|field| serde_json::from_slice(body.get(field.value)?).ok());
+    let Some(Value::Object(mut entries)) = parsed else { return Map::new() };
+    for value in entries.values_mut() {
+        if !value.is_string() {
+            *value = Value::String(value.to_string());
+        }
+    }
+    entries
+}
+
+impl Asking<'_> {
+    /// Calls with all that is known of the request.
+    pub(super) fn with_facts<T>(
+        &self,
+        learnt: &Learnt<'_>,
+        now_ms: i64,
+        then: impl FnOnce(&Facts<'_>) -> T,
+    ) -> T {
+        let peek = self.peek;
+        let header = |name: &str| self.headers.get(name)?.to_str().ok();
+        let entry = |name: &str| learnt.metadata.get(name)?.as_str();
+        let facts = Facts {
+            model: &peek.model,
+            prompt_tokens: peek.prompt_estimate,
+            max_tokens: peek.max_tokens,
+            turns: Some(peek.messages),
+            stream: peek.stream,
+            has_images: peek.has_images,
+            has_tools: peek.has_tools,
+            json_schema: peek.has_schema,
+            allowed_models: self.key.and_then(|key| key.models.as_deref()),
+            key_name: self.key.map(|key| key.name.as_str()),
+            key_owner: self.key.and_then(|key| key.owner.as_deref()),
+            task: learnt.task.as_deref(),
+            task_confidence: learnt.task_confidence,
+            budget: learnt.budget,
+            now_ms: Some(now_ms),
+            headers: Named::of(&header),
+            metadata: Named::of(&entry),
+            ..Facts::default()
+        };
+        then(&facts)
+    }
+}
