@@ -1,7 +1,7 @@
 //! The form of an answer: asked for in whatever way the upstream knows, and judged when it is there.
 //!
 //! The ladder is: the dialect's own field for a JSON schema; else a tool that must be called, whose
-//! arguments are the answer ([`force`]); else "some JSON object" with the schema in the instructions;
+//! arguments are the answer (`force`); else "some JSON object" with the schema in the instructions;
 //! else the instructions alone. The writers of the dialects do all but the second. Whatever way was
 //! taken, [`judge`] looks at the text, and mends what models like to put around JSON.
 //!

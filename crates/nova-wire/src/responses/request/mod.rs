@@ -1,7 +1,7 @@
 //! Requests: [`read()`] takes a Responses body into the hub, [`write()`] makes one from the hub, and
 //! [`echo()`] picks the fields that an answer repeats.
 //!
-//! For an upstream of the same dialect, [`own()`] takes out what it cannot read, and [`read_own()`] leaves
+//! For an upstream of the same dialect, `own` takes out what it cannot read, and `read_own` leaves
 //! as they are the tools that only this dialect knows.
 //!
 //! `read` holds the fields of the body, `items` the conversation, `content` what an item says, `tools`
