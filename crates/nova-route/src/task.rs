@@ -31,9 +31,13 @@ impl Classifier {
 fn keywords(said: &str) -> Option<&'static str> {
     let text = said.as_bytes();
     let mut best = KEYWORDS.len();
-    for at in 0..text.len() {
-        // Only a few letters begin any of the words, so most places cost one look.
-        if !matches!(text[at] | 0x20, b'a'..=b'e' | b'o' | b'p' | b'r' | b's') {
+    for (at, pair) in text.windows(2).enumerate() {
+        // What the words begin with, so that most places cost one look; the test below holds it to the list.
+        let begins_one = matches!(
+            &[pair[0] | 0x20, pair[1] | 0x20],
+            b"an" | b"br" | b"co" | b"cr" | b"de" | b"ex" | b"op" | b"po" | b"re" | b"st" | b"su"
+        );
+        if !begins_one {
             continue;
         }
         let rest = &text[at..];
@@ -71,6 +75,16 @@ mod tests {
         check("explai", None);
         check("请debug一下", Some("code_review"));
         assert_eq!(Classifier::None.task("Debug this"), None);
+    }
+
+    #[test]
+    fn every_word_of_the_list_is_found() {
+        for (task, words) in KEYWORDS {
+            for word in words {
+                assert_eq!(Classifier::Keywords.task(word), Some(task));
+                assert_eq!(Classifier::Keywords.task(&format!("x {}.", word.to_uppercase())), Some(task));
+            }
+        }
     }
 
     proptest! {
