@@ -34,8 +34,8 @@ pub use date::Date;
 pub use error::{CatalogError, Problem};
 pub use model::{Capabilities, Model, Offer, Quality, Thinking};
 pub use money::{NanoUsd, PerMillion};
-pub use price::Price;
-pub use provider::{Auth, Endpoint, Parameter, Provider};
 /// What a price is multiplied with.
 pub use nova_wire::Usage;
+pub use price::Price;
+pub use provider::{Auth, Endpoint, Parameter, Provider};
 pub use raw::{RawCatalog, RawModel, RawOffer, RawProvider};
