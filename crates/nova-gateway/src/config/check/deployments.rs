@@ -51,6 +51,7 @@ impl Checker<'_> {
             catalog.providers().map(|provider| (&*provider.id, self.places(provider, raw))).collect();
         let authorisations = self.authorisations(raw, catalog, &places);
         self.warn_of_unreachable(raw, catalog, &places);
+        self.warn_of_doubled(raw, catalog, &places);
         let known = Known { catalog, names, authorisations, places, deadlines };
         let mut deployments = Vec::new();
         let mut explicit = Vec::new();
@@ -196,6 +197,21 @@ impl Checker<'_> {
             };
             if let Some((message, hint)) = places[&*provider.id].missing(provider, None) {
                 self.warning(id, message, &hint);
+            }
+        }
+    }
+
+    /// A base URL that ends in `/v1` before a path that begins with it.
+    fn warn_of_doubled(&mut self, raw: &RawConfig, catalog: &Catalog, places: &HashMap<&str, Places>) {
+        for (id, _) in &raw.credentials.0 {
+            let Some(provider) = catalog.provider(id) else { continue };
+            let doubled = provider.endpoints.iter().find_map(|address| {
+                let reached = places[&*provider.id].reach(address, None, "model").ok()?;
+                Some(reached.endpoint.to_string()).filter(|endpoint| endpoint.contains("/v1/v1/"))
+            });
+            if let Some(endpoint) = doubled {
+                let message = format!("requests would go to `{endpoint}`, which says `/v1` twice");
+                self.warning(id, message, "leave `/v1` out of `base_url`, or give the endpoint a `path`");
             }
         }
     }

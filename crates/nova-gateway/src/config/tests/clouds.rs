@@ -217,3 +217,17 @@ models:
     let moved = parse(yaml, &Env::of([("HOUSE_KEY", "k"), ("HOUSE_SITE", "west")]));
     assert!(deployments(&moved).contains("https://west.house.example/"), "{}", deployments(&moved));
 }
+
+#[test]
+fn an_address_that_says_v1_twice_is_warned_of() {
+    let told = |base: &str| {
+        let yaml = format!(
+            "providers: {{ anthropic: {{ endpoints: [{{ dialect: messages, base_url: '{base}' }}] }} }}\n\
+             credentials: {{ anthropic: [{{ name: a, key: k }}] }}\n"
+        );
+        let config = Config::parse("test.yaml", &yaml, &Env::of([])).unwrap();
+        config.warnings.iter().any(|warning| warning.message.contains("`/v1` twice"))
+    };
+    assert!(told("http://127.0.0.1:1/v1"));
+    assert!(!told("http://127.0.0.1:1"));
+}
