@@ -26,6 +26,11 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0001_keys_and_usage.sql"),
     },
     Migration { version: 2, name: "responses", sql: include_str!("../migrations/0002_responses.sql") },
+    Migration {
+        version: 3,
+        name: "prompt_policy",
+        sql: include_str!("../migrations/0003_prompt_policy.sql"),
+    },
 ];
 
 const CHANGED: &str = "it was applied with another content\n\

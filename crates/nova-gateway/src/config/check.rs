@@ -271,6 +271,7 @@ impl Checker<'_> {
                 limits: KeyLimits {
                     requests_per_minute: key.requests_per_minute,
                     max_in_flight: key.max_in_flight,
+                    store_prompts: key.store_prompts,
                 },
             });
         }

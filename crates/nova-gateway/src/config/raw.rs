@@ -219,6 +219,9 @@ pub struct RawKey {
     /// Its requests in flight.
     #[serde(default)]
     pub max_in_flight: Option<u32>,
+    /// Whether its conversations may be kept. Default: as `responses.store` says; `true` cannot go beyond that.
+    #[serde(default)]
+    pub store_prompts: Option<bool>,
 }
 
 /// The local engine.

@@ -44,7 +44,7 @@ pub(crate) async fn resume(
     let raw = |name: &str| text_of(&body, &fields, name);
     let previous = previous(raw("previous_response_id"))?;
     let store = raw("store").is_none_or(|value| value != "false");
-    let kept = store && snapshot.store_responses;
+    let kept = store && stores(snapshot, key);
     if previous.is_none() && !kept && memmem::find(&body, b"item_reference").is_none() {
         return Ok(Resumed { body, peek, keep: None });
     }
@@ -113,7 +113,7 @@ async fn resolve(
     key: &Key,
     input: &RawValue,
 ) -> Result<Option<Box<RawValue>>, GatewayError> {
-    if !snapshot.store_responses || memmem::find(input.get().as_bytes(), b"item_reference").is_none() {
+    if !stores(snapshot, key) || memmem::find(input.get().as_bytes(), b"item_reference").is_none() {
         return Ok(None);
     }
     let Ok(items) = serde_json::from_str::<Vec<Value>>(input.get()) else { return Ok(None) };
@@ -140,6 +140,11 @@ async fn resolve(
     Ok(serde_json::value::to_raw_value(&resolved).ok())
 }
 
+/// Whether conversations of this key are kept.
+fn stores(snapshot: &Snapshot, key: &Key) -> bool {
+    snapshot.store_responses && key.limits.store_prompts != Some(false)
+}
+
 /// The items of all earlier turns, as lists without brackets.
 async fn history(
     shared: &Shared,
@@ -147,8 +152,8 @@ async fn history(
     key: &Key,
     previous: &str,
 ) -> Result<Vec<String>, GatewayError> {
-    if !snapshot.store_responses {
-        let message = "`previous_response_id` cannot be used: this gateway keeps no conversations\n\
+    if !stores(snapshot, key) {
+        let message = "`previous_response_id` cannot be used: no conversations of this key are kept\n\
                        hint: send all items in `input`; `responses.store: true` in the configuration keeps them";
         let error = GatewayError::new(Code::BadRequest, message);
         return Err(GatewayError {

@@ -176,6 +176,23 @@ async fn where_nothing_is_kept_a_reference_is_refused() {
 }
 
 #[tokio::test]
+async fn a_key_may_have_none_of_its_conversations_kept() {
+    let upstream = ScriptedUpstream::answering(|_| Script::json(200, &[], chat_reply("One."))).await;
+    let gateway = TestGateway::start(&provider(&upstream.url(), "chat")).await;
+    let new = json!({ "name": "private", "limits": { "store_prompts": false } });
+    let created = gateway.admin("POST", "/admin/v1/keys", new).await;
+    let key = created.json()["key"].as_str().unwrap().to_owned();
+    let private = [("x-api-key", key.as_str())];
+    let asked = ask(json!("A?"), &json!({ "store": true }));
+    let first = gateway.send("POST", "/v1/responses", asked, &private).await.json();
+    let next = ask(json!("B?"), &json!({ "previous_response_id": first["id"] }));
+    let reply = gateway.send("POST", "/v1/responses", next, &private).await;
+    assert_eq!((reply.status, &reply.json()["error"]["code"]), (400, &json!("store_disabled")));
+    let path = format!("/v1/responses/{}", first["id"].as_str().unwrap());
+    assert_eq!(gateway.send("GET", &path, "", &private).await.status, 404);
+}
+
+#[tokio::test]
 async fn a_reference_to_an_item_is_replaced_by_the_item() {
     let replies = ["One.", "Two."].map(|text| Script::json(200, &[], chat_reply(text)));
     let upstream = ScriptedUpstream::start(replies).await;

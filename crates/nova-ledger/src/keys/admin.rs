@@ -16,7 +16,7 @@ use crate::secret::Secret;
 /// In the order that [`read_entry`] expects.
 const SELECT: &str =
     "SELECT id, name, owner, digest, prefix, scope, created_ms, expires_ms, revoked_ms, last_used_ms,
-    requests_per_minute, max_in_flight, models FROM nova_keys ";
+    requests_per_minute, max_in_flight, models, store_prompts FROM nova_keys ";
 
 impl Ledger {
     /// Makes a key and stores its HMAC. It works in this process at once, in others after their next
@@ -97,13 +97,14 @@ impl Ledger {
                 let mut transaction = lease.begin().await?;
                 sqlx::query(
                     "UPDATE nova_keys SET name = $1, owner = $2, requests_per_minute = $3, max_in_flight = $4,
-                    models = $5 WHERE id = $6",
+                    models = $5, store_prompts = $6 WHERE id = $7",
                 )
                 .bind(key.name.clone())
                 .bind(key.owner.clone())
                 .bind(key.limits.requests_per_minute.map(i64::from))
                 .bind(key.limits.max_in_flight.map(i64::from))
                 .bind(models_column(&key))
+                .bind(key.limits.store_prompts.map(i64::from))
                 .bind(key.id.to_string())
                 .execute(&mut *transaction)
                 .await?;
@@ -361,8 +362,9 @@ async fn insert(
     key: &Key,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "INSERT INTO nova_keys (id, name, owner, digest, prefix, scope, created_ms, expires_ms, requests_per_minute, max_in_flight, models)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        "INSERT INTO nova_keys (id, name, owner, digest, prefix, scope, created_ms, expires_ms, requests_per_minute, max_in_flight, models,
+         store_prompts)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
     )
     .bind(key.id.to_string())
     .bind(key.name.as_str())
@@ -375,6 +377,7 @@ async fn insert(
     .bind(key.limits.requests_per_minute.map(i64::from))
     .bind(key.limits.max_in_flight.map(i64::from))
     .bind(models_column(key))
+    .bind(key.limits.store_prompts.map(i64::from))
     .execute(&mut **transaction)
     .await
     .map(drop)
@@ -422,7 +425,11 @@ fn read_entry(row: &AnyRow) -> Result<Entry, sqlx::Error> {
         expires_ms: row.try_get(7)?,
         revoked_ms: row.try_get(8)?,
         last_used_ms: row.try_get(9)?,
-        limits: KeyLimits { requests_per_minute: limit(10)?, max_in_flight: limit(11)? },
+        limits: KeyLimits {
+            requests_per_minute: limit(10)?,
+            max_in_flight: limit(11)?,
+            store_prompts: row.try_get::<Option<i64>, _>(13)?.map(|flag| flag != 0),
+        },
         models: models
             .map(|models| serde_json::from_str(&models))
             .transpose()

@@ -94,7 +94,7 @@ impl Scope {
     }
 }
 
-/// What one key may take. `None` is no limit.
+/// What one key may take and leave behind. `None` is no limit of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct KeyLimits {
@@ -102,6 +102,8 @@ pub struct KeyLimits {
     pub requests_per_minute: Option<u32>,
     /// Requests at the same time.
     pub max_in_flight: Option<u32>,
+    /// Whether its conversations may be kept; `None` is what the configuration says.
+    pub store_prompts: Option<bool>,
 }
 
 /// A key, without its text and without its hash.

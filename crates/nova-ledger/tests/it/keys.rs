@@ -10,7 +10,11 @@ use crate::backend::{Backend, PEPPER};
 pub(crate) async fn a_key_lives_and_dies(backend: &Backend) {
     let database = backend.database();
     let ledger = database.ledger().await;
-    let limits = KeyLimits { requests_per_minute: Some(600), max_in_flight: Some(u32::MAX) };
+    let limits = KeyLimits {
+        requests_per_minute: Some(600),
+        max_in_flight: Some(u32::MAX),
+        store_prompts: Some(false),
+    };
     let new = NewKey {
         owner: Some("Zoë & Co.".to_owned()),
         limits,
@@ -139,7 +143,7 @@ pub(crate) async fn a_declared_key_is_what_was_declared(backend: &Backend) {
     assert_eq!(other.key_table().version(), 2);
 
     // The same text under another name and with a limit: the same key, changed, here and elsewhere.
-    let limits = KeyLimits { requests_per_minute: Some(60), max_in_flight: None };
+    let limits = KeyLimits { requests_per_minute: Some(60), ..KeyLimits::default() };
     let changed = NewKey { limits, models: Some(vec!["m".to_owned()]), ..NewKey::user("crew") };
     let renamed = ledger.declare_key(&first, &changed, 3_000).await.unwrap();
     assert_eq!((renamed.id, renamed.name.as_str(), renamed.limits), (key.id, "crew", limits));

@@ -40,6 +40,9 @@ pub(crate) struct Create {
     /// Requests at the same time.
     #[arg(long, value_name = "N")]
     max_in_flight: Option<u32>,
+    /// Keeps none of its conversations, whatever the configuration says.
+    #[arg(long)]
+    no_store: bool,
     /// The models that it may ask for, separated by commas; all where nothing is said.
     #[arg(long, value_delimiter = ',', value_name = "MODEL,…")]
     models: Option<Vec<String>>,
@@ -74,6 +77,7 @@ async fn make(global: &Global, ledger: &Ledger, create: Create) -> Result<()> {
         limits: KeyLimits {
             requests_per_minute: create.requests_per_minute,
             max_in_flight: create.max_in_flight,
+            store_prompts: create.no_store.then_some(false),
         },
         models: create.models,
     };
