@@ -15,6 +15,11 @@ pub(crate) struct Object {
 }
 
 impl Object {
+    /// A whole body.
+    pub(crate) fn body(body: &[u8]) -> Result<Self, BadRequest> {
+        Self::new(String::new(), json(body)?)
+    }
+
     pub(crate) fn new(path: String, value: Value) -> Result<Self, BadRequest> {
         match value {
             Value::Object(fields) => Ok(Self { path, fields }),
@@ -133,4 +138,13 @@ pub(crate) fn no_call(path: String, id: &str) -> BadRequest {
         path,
         code: "invalid_value",
     }
+}
+
+/// A body as a tree.
+pub(crate) fn json(body: &[u8]) -> Result<Value, BadRequest> {
+    serde_json::from_slice(body).map_err(|error| BadRequest {
+        path: String::new(),
+        message: format!("the body is not valid JSON: {error}"),
+        code: "invalid_json",
+    })
 }

@@ -10,9 +10,10 @@
 //!    without building a tree, and [`splice`] changes those fields and leaves every other byte alone;
 //!    both stand on `scan`, one pass over raw JSON.
 //! 2. [`hub`] is the one neutral form that a translation passes through, in both directions:
-//!    request, reply, and the deltas of a stream.
+//!    request, reply, and the deltas of a stream; and the passes over it that all pairs need.
 //! 3. [`chat`], [`messages`], [`responses`], [`gemini`] and [`converse`] read and write the hub, one module
-//!    per dialect.
+//!    per dialect. Several share `fields` (taking a body apart), `draft` (putting one together) and `ids`
+//!    (the spelling of tools' ids and names).
 //! 4. [`translate`] puts them together: what goes upstream, and what comes back to the client.
 //! 5. [`sse`] frames streams; [`usage`] and [`error`] read counts and failures from any provider.
 //! 6. [`quirks`] says, as data, in what a provider differs from its dialect.
@@ -20,10 +21,12 @@
 pub mod chat;
 pub mod converse;
 pub mod dialect;
+mod draft;
 pub mod error;
 mod fields;
 pub mod gemini;
 pub mod hub;
+mod ids;
 pub mod messages;
 pub mod peek;
 pub mod quirks;
@@ -31,6 +34,8 @@ pub mod responses;
 mod scan;
 pub mod splice;
 pub mod sse;
+#[cfg(test)]
+mod support;
 pub mod translate;
 pub mod usage;
 

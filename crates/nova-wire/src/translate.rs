@@ -20,16 +20,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
+use crate::chat;
 use crate::dialect::Dialect;
 use crate::error::{BadRequest, ErrorClass, UpstreamError};
+use crate::gemini;
 use crate::hub::names::ToolNames;
 use crate::hub::past::{self, Past, Thought};
 use crate::hub::reply::Finish;
 use crate::hub::request::Format;
 use crate::hub::structured::{Check, Verdict};
+use crate::messages;
 use crate::peek::Peek;
 use crate::quirks::{Images, JsonSchemaSupport, Quirks, ReplayThinking};
 use crate::responses;
+use crate::splice;
 use crate::usage::Usage;
 
 #[cfg(test)]
@@ -174,12 +178,13 @@ pub fn request_after(
     }
     let formless =
         peek.has_schema && target.quirks.json_schema.is_some_and(|it| it != JsonSchemaSupport::Native);
-    if client == Dialect::Responses && !formless && !past.provider.is_empty() && past::is_tagged(body) {
+    let unseen = peek.has_result_images && target.quirks.images == Some(Images::None);
+    let rewrites = formless || unseen;
+    if client == Dialect::Responses && !rewrites && !past.provider.is_empty() && past::is_tagged(body) {
         let body = responses::request::own(body, past.provider, replays(target.quirks))?;
         return passthrough::request(client, &body, &Peek::read(client, &body)?, target);
     }
-    let unseen = peek.has_result_images && target.quirks.images == Some(Images::None);
-    if formless || unseen || needs_past(client, body, peek, (target, past)) {
+    if rewrites || needs_past(client, body, peek, (target, past)) {
         // Only the request is rewritten; the answer is in the client's own dialect.
         let rewritten = hubway::request(client, body, peek, (target, past))?;
         return Ok(Outbound { hub: rewritten.names.wraps_answer, ..rewritten });
@@ -207,9 +212,29 @@ const fn replays(quirks: &Quirks) -> bool {
     matches!(quirks.replay_thinking, Some(ReplayThinking::Required | ReplayThinking::Accepted))
 }
 
-/// The form that a client asks its answer to have; [`Format::Text`] where the body cannot be read.
+/// The form that a client asks its answer to have; [`Format::Text`] where the body cannot be read. Only the
+/// fields that say it are parsed: a conversation may be long.
 pub fn wanted_format(client: Dialect, body: &[u8]) -> Format {
-    hubway::read(client, body).map(|request| request.format).unwrap_or_default()
+    let names: &[&str] = match client {
+        Dialect::Chat => &["response_format"],
+        Dialect::Messages => &["output_config", "output_format"],
+        Dialect::Responses => &["text"],
+        Dialect::Gemini => &["generationConfig", "generation_config"],
+        Dialect::Converse => &[],
+    };
+    let fields = splice::fields(body).unwrap_or_default().into_iter();
+    let mut said: Map<String, Value> = fields
+        .filter(|field| names.contains(&field.name.as_str()))
+        .filter_map(|field| Some((field.name, serde_json::from_slice(body.get(field.value)?).ok()?)))
+        .collect();
+    let format = match client {
+        Dialect::Chat => chat::request::format(&mut said),
+        Dialect::Messages => messages::request::format(said),
+        Dialect::Responses => responses::request::format(said),
+        Dialect::Gemini => gemini::request::format(said),
+        Dialect::Converse => Ok(Format::Text),
+    };
+    format.unwrap_or_default()
 }
 
 /// A whole answer (status 2xx) as the client wants it.

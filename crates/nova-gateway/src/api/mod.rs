@@ -28,11 +28,8 @@ pub async fn serve(worker: &Arc<Worker>, request: Request<Incoming>) -> Response
     let path = request.uri().path();
     if let Some(endpoint) = paths::endpoint(path, request.uri().query()) {
         return match (endpoint, request.method()) {
-            // In a box of its own, which is gone once a stream's head is out: the connection's task would keep
-            // the room for the whole pipeline as long as the stream lasts.
-            (Endpoint::Answer(asked), &Method::POST) => {
-                Box::pin(pipeline::answer(worker, asked, request)).await
-            }
+            (Endpoint::Answer(asked), &Method::POST) => pipeline::answer(worker, asked, request).await,
+            // The rarer ways in boxes of their own: the largest would set the size of every request's future.
             (Endpoint::Count(asked), &Method::POST) => Box::pin(count::answer(worker, asked, request)).await,
             (Endpoint::Forward(service), &Method::POST) => {
                 Box::pin(pipeline::forward::answer(worker, service, request)).await

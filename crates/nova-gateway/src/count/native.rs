@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use nova_upstream::{Endpoint, Request};
+use nova_wire::hub::past::Past;
 use nova_wire::splice::{self, Edit};
 use nova_wire::{Dialect, Target};
 use serde::Deserialize;
 
 use crate::config::{LOCAL_PROVIDER, Mount};
-use crate::pipeline::Understood;
+use crate::pipeline::{Understood, attempt};
 use crate::snapshot::{Deployment, Snapshot};
 use crate::state::Worker;
 
@@ -48,14 +49,18 @@ pub(super) async fn ask(
         quirks: &mount.quirks,
         max_output: deployment.max_output,
     };
-    let outbound = nova_wire::translate::request(client, &request.body, &request.peek, &target).ok()?;
+    let recall = |id: &str| worker.shared.recall.find(request.key.id, id);
+    let past = Past { provider: &deployment.provider, recall: Some(&recall) };
+    let outbound =
+        nova_wire::translate::request_after(client, &request.body, &request.peek, &target, &past).ok()?;
     let body = body(mount.dialect, &deployment.upstream_model, outbound.body)?;
+    let headers = attempt::headers(request.beta.as_ref(), client, mount);
     let mut deadlines = deployment.deadlines;
     deadlines.first_byte = deadlines.first_byte.min(PATIENCE);
     deadlines.total = deadlines.total.min(PATIENCE);
     let sent = worker.client.send(Request {
         credential: deployment.credential.as_ref(),
-        headers: &mount.headers,
+        headers: &headers,
         deadlines,
         ..Request::post(&endpoint, body)
     });

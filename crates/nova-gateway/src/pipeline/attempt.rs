@@ -19,8 +19,9 @@ use nova_wire::{Dialect, ErrorClass, Meter, Outbound, ReplyContext, StreamRelay,
 use crate::config::Mount;
 use crate::error::{Code, GatewayError, Upstream};
 use crate::pipeline::Call;
+use crate::pipeline::reserve::Receipt;
 use crate::pipeline::settle::Outcome;
-use crate::snapshot::Deployment;
+use crate::snapshot::{Deployment, Snapshot};
 use crate::state::Worker;
 
 /// An error body is read up to here; what it says fits in less.
@@ -149,13 +150,13 @@ async fn one(
     };
     let mut outbound = outbound(call, deployment, &target)?;
     let context = context(call, (deployment, mount), &mut outbound);
-    let headers = headers(call, mount);
+    let headers = headers(call.beta.as_ref(), call.dialect, mount);
     let sent = worker
         .client
         .send(nova_upstream::Request {
             credential: deployment.credential.as_ref(),
             headers: &headers,
-            deadlines: deadlines(call, deployment, begun),
+            deadlines: deadlines(deployment, &call.snapshot, (call.started, call.peek.stream)),
             ..nova_upstream::Request::post(mount.endpoint_for(call.peek.stream), Bytes::from(outbound.body))
         })
         .await;
@@ -185,10 +186,14 @@ async fn one(
 ///
 /// Hosts that take the dialect inside an envelope of their own (Bedrock, Vertex) refuse features that they do not
 /// know, and are not told.
-fn headers<'a>(call: &Call, mount: &'a Mount) -> Cow<'a, [(HeaderName, HeaderValue)]> {
-    match &call.beta {
+pub(crate) fn headers<'a>(
+    beta: Option<&HeaderValue>,
+    client: Dialect,
+    mount: &'a Mount,
+) -> Cow<'a, [(HeaderName, HeaderValue)]> {
+    match beta {
         Some(beta)
-            if call.dialect == Dialect::Messages
+            if client == Dialect::Messages
                 && mount.dialect == Dialect::Messages
                 && mount.quirks.omit.is_none() =>
         {
@@ -239,19 +244,22 @@ fn context(call: &Call, (deployment, mount): (&Deployment, &Mount), outbound: &m
     }
 }
 
-/// The deployment's deadlines, and no more of the total than the call has left.
-fn deadlines(call: &Call, deployment: &Deployment, begun: Instant) -> Deadlines {
-    let spent = begun.saturating_duration_since(call.started);
+/// The deployment's deadlines, and no more of the total than a request that began at `started` has left.
+pub(super) fn deadlines(
+    deployment: &Deployment,
+    snapshot: &Snapshot,
+    (started, stream): (Instant, bool),
+) -> Deadlines {
     let mut deadlines = deployment.deadlines;
-    deadlines.total = deadlines.total.saturating_sub(spent);
-    if !call.peek.stream {
-        deadlines.first_byte = deadlines.first_byte.max(call.snapshot.timeouts.whole);
+    deadlines.total = deadlines.total.saturating_sub(started.elapsed());
+    if !stream {
+        deadlines.first_byte = deadlines.first_byte.max(snapshot.timeouts.whole);
     }
     deadlines
 }
 
 /// A status other than 200 as a failure with the provider's words.
-async fn refused(response: nova_upstream::Response, dialect: Dialect) -> Failure {
+pub(super) async fn refused(response: nova_upstream::Response, dialect: Dialect) -> Failure {
     let nova_upstream::Response { status, headers, body, .. } = response;
     let words = body.excerpt(MAX_ERROR_BODY).await;
     Failure::from_status(status, &headers, &words, dialect)
@@ -328,21 +336,10 @@ fn learn(
         Stumble::Unfit(error) => (None, error.code.row().word),
         Stumble::Failed(failure) => (failure.status, word(failure)),
     };
-    worker.shared.metrics.attempt_failed(&deployment.provider, outcome);
-    call.receipt.attempts.push(AttemptRecord {
-        deployment: Arc::clone(&deployment.name),
-        outcome: outcome.into(),
-        status,
-        ms: micros(begun) / 1000,
-    });
+    note(&mut call.receipt, deployment, (outcome, status), begun);
     let Stumble::Failed(failure) = stumble else { return Next::Elsewhere };
     tracing::info!(request = call.id.as_str(), deployment = %deployment.name, outcome, %failure, "an attempt failed");
-    let now = worker.shared.now_ns();
-    if is_unwell(failure) {
-        deployment.breaker.failure(now)
-    } else {
-        deployment.breaker.success(now)
-    }
+    feed(worker, deployment, is_unwell(failure));
     match failure.retry {
         Retry::Never => Next::GiveUp,
         Retry::ElsewhereOnly => Next::Elsewhere,
@@ -357,14 +354,36 @@ fn learn(
     }
 }
 
+/// Counts a failed try and puts it on the request's record.
+pub(super) fn note(
+    receipt: &mut Receipt,
+    deployment: &Deployment,
+    (outcome, status): (&'static str, Option<u16>),
+    begun: Instant,
+) {
+    receipt.shared.metrics.attempt_failed(&deployment.provider, outcome);
+    receipt.attempts.push(AttemptRecord {
+        deployment: Arc::clone(&deployment.name),
+        outcome: outcome.into(),
+        status,
+        ms: micros(begun) / 1000,
+    });
+}
+
+/// Tells a deployment's breaker how it is.
+pub(super) fn feed(worker: &Worker, deployment: &Deployment, unwell: bool) {
+    let now = worker.shared.now_ns();
+    if unwell { deployment.breaker.failure(now) } else { deployment.breaker.success(now) }
+}
+
 /// The word for a failure in records and metrics: the provider's own error, else what the network did.
-fn word(failure: &Failure) -> &'static str {
+pub(super) fn word(failure: &Failure) -> &'static str {
     failure.error.as_ref().map_or(failure.kind.as_str(), |error| error.class.as_str())
 }
 
 /// Whether a failure says that the deployment is unwell, rather than that this request is wrong, too
 /// large, or one too many.
-fn is_unwell(failure: &Failure) -> bool {
+pub(super) fn is_unwell(failure: &Failure) -> bool {
     match &failure.error {
         Some(error) => matches!(
             error.class,

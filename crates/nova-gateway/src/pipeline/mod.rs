@@ -5,6 +5,10 @@
 //! authenticate → admit → read → route → reserve → attempt ⇄ upstream → relay → settle
 //! ```
 //!
+//! Beside the stages: `asked` is what a path says before the body is read, `decode` undoes a body's
+//! compression, [`facts`] and `said` find out what rules ask for, [`form`] judges answers in JSON, and
+//! `forward` is the same way for services that are passed on untranslated.
+//!
 //! Invariant: from [`reserve`] on, the call holds a receipt that its `Drop` settles, so that a client
 //! that leaves, a panic and a shutdown are all recorded.
 
@@ -185,7 +189,7 @@ pub(crate) struct Understood {
     pub(crate) peek: Peek,
     pub(crate) route: Routed,
     strict: bool,
-    beta: Option<HeaderValue>,
+    pub(crate) beta: Option<HeaderValue>,
     /// What keeping the answer takes.
     keep: Option<Box<Keep>>,
 }
@@ -208,11 +212,12 @@ pub(crate) async fn understand(
         Dialect::Responses => conversation::resume(shared, snapshot, &key, (body, peek)).await?,
         _ => Resumed { body, peek, keep: None },
     };
-    known.model.clone_from(&peek.model);
-    known.stream = peek.stream;
     let asking =
         Asking { dialect: asked.dialect, headers: &head.headers, body: &body, peek: &peek, key: Some(&key) };
-    let route = route::route(worker, snapshot, &asking, started)?;
+    let route = route::route(worker, snapshot, &asking, started).inspect_err(|_| {
+        known.model.clone_from(&peek.model);
+        known.stream = peek.stream;
+    })?;
     let strict = head.headers.get("x-novastack-strict").is_some_and(|value| value == "true");
     let beta = head.headers.get("anthropic-beta").cloned();
     Ok(Understood { key, permit, body: detached(body), peek, route, strict, beta, keep })

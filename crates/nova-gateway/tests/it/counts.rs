@@ -123,3 +123,21 @@ async fn a_counter_that_fails_is_replaced_by_the_estimate_and_bad_bodies_are_tol
     assert_eq!((reply.status, &reply.json()["type"]), (404, &json!("error")));
     assert_eq!(gateway.send("POST", PATHS[0].0, "{}", &[]).await.status, 401);
 }
+
+#[tokio::test]
+async fn a_counter_is_asked_about_what_would_be_sent() {
+    let upstream = ScriptedUpstream::answering(|_| Script::json(200, &[], r#"{"input_tokens":42}"#)).await;
+    let yaml =
+        format!("{}count_tokens: [scripted]\n", provider(&format!("{}/v1", upstream.url()), "messages"));
+    let gateway = TestGateway::start(&yaml).await;
+    let thought = json!({ "type": "thinking", "thinking": "why", "signature": "ns1.deepseek.sealed" });
+    let answer = json!({ "role": "assistant", "content": [thought, { "type": "text", "text": "Hm." }] });
+    let mut body = body("", "Hi");
+    body["messages"] = json!([body["messages"][0], answer, { "role": "user", "content": "And?" }]);
+    let beta = [("anthropic-beta", "context-management-2025-06-27")];
+    let reply = gateway.post_with(PATHS[0].0, body.to_string(), &beta).await;
+    assert_eq!((reply.status, &reply.json()["input_tokens"]), (200, &json!(42)), "{}", reply.text());
+    let asked = &upstream.requests()[0];
+    assert!(!asked.json().to_string().contains("ns1."), "another provider's signature: {}", asked.json());
+    assert_eq!(asked.header("anthropic-beta"), Some("context-management-2025-06-27"));
+}

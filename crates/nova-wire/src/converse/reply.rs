@@ -8,7 +8,7 @@ use crate::dialect::Dialect;
 use crate::error::{self, UpstreamError};
 use crate::hub::reply::{Reply, ReplyPart};
 use crate::hub::request::ToolCall;
-use crate::messages::ids;
+use crate::ids;
 use crate::quirks::Quirks;
 
 /// Reads an answer that came with a status of 2xx.

@@ -7,7 +7,7 @@ use crate::dialect::Dialect;
 use crate::error::{self, UpstreamError};
 use crate::hub::delta::Delta;
 use crate::hub::request::Mark;
-use crate::messages::ids;
+use crate::ids;
 use crate::quirks::Quirks;
 use crate::sse::{BadEvent, Event};
 

@@ -1,67 +1,25 @@
-//! What the tests of this module share.
-
-use std::path::{Path, PathBuf};
-
-use bytes::Bytes;
+//! What the tests of this dialect share.
 
 use super::stream::{Reader, Writer};
 use crate::dialect::Dialect;
 use crate::hub::delta::Delta;
 use crate::quirks::Quirks;
-use crate::sse::Decoder;
+use crate::support;
 use crate::translate::{ReplyContext, Target};
 
 /// A client of this dialect that wants to see thinking.
 pub(crate) fn context() -> ReplyContext {
-    ReplyContext {
-        client: Dialect::Gemini,
-        upstream: Dialect::Gemini,
-        hub: true,
-        model: "nova".to_owned(),
-        id: "abc".to_owned(),
-        created: 1,
-        include_usage: true,
-        want_thinking: true,
-        prompt_estimate: 42,
-        quirks: Quirks::default().into(),
-        provider: Default::default(),
-        check: Default::default(),
-        names: Default::default(),
-        echo: Default::default(),
-    }
+    support::context(Dialect::Gemini)
 }
 
 pub(crate) fn target(quirks: &Quirks) -> Target<'_> {
     Target { dialect: Dialect::Gemini, model: "gemini", quirks, max_output: None }
 }
 
-pub(crate) fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
 /// The deltas of a stream that comes in pieces of these sizes, over and over, and how many events were
 /// bad.
 pub(crate) fn deltas(stream: &[u8], sizes: &[usize]) -> (Vec<Delta>, usize) {
-    let (mut decoder, mut reader) = (Decoder::new(), Reader::new(&Quirks::default()));
-    let (mut out, mut bad, mut rest) = (Vec::new(), 0, stream);
-    let mut read = |decoder: &mut Decoder, out: &mut Vec<Delta>| {
-        while let Some(event) = decoder.next_event() {
-            bad += usize::from(reader.event(&event, out).is_err());
-        }
-    };
-    for size in sizes.iter().cycle() {
-        let (piece, after) = rest.split_at((*size).clamp(1, rest.len().max(1)).min(rest.len()));
-        decoder.push(&Bytes::copy_from_slice(piece)).expect("no event is too long");
-        read(&mut decoder, &mut out);
-        rest = after;
-        if rest.is_empty() {
-            break;
-        }
-    }
-    decoder.finish();
-    read(&mut decoder, &mut out);
-    reader.end(&mut out);
-    (out, bad)
+    support::deltas((Reader::new(&Quirks::default()), Reader::event, Reader::end), stream, sizes)
 }
 
 /// The stream that a client gets for deltas.

@@ -13,4 +13,5 @@ pub mod names;
 pub mod past;
 pub mod reply;
 pub mod request;
+pub(crate) mod shared;
 pub mod structured;

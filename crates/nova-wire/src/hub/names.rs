@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use crate::hub::request::{Mark, Part, Request, Tool, ToolCall, ToolChoice};
-use crate::messages::ids;
+use crate::ids;
 
 /// What the target takes as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

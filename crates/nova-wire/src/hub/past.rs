@@ -19,7 +19,7 @@ use memchr::memmem::Finder;
 use crate::hub::delta::Delta;
 use crate::hub::reply::ReplyPart;
 use crate::hub::request::{Part, Request, Role, ToolCall, Turn};
-use crate::messages::ids;
+use crate::ids;
 
 #[cfg(test)]
 mod tests;

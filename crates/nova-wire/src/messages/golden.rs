@@ -11,10 +11,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::grammar::assert_messages_grammar;
-use super::support::{context, deltas, repository, target, written};
+use super::support::{context, deltas, target, written};
 use super::{reply, request};
 use crate::hub::delta::Delta;
 use crate::quirks::Quirks;
+use crate::support::repository;
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]

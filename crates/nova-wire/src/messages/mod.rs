@@ -3,9 +3,8 @@
 //! Reading accepts what the compatible endpoints of DeepSeek, Moonshot, MiniMax, DashScope and Zhipu
 //! send as well; writing keeps to the grammar that Anthropic's own SDKs insist on.
 //!
-//! Reading order: [`request`], [`reply`], then [`stream`] (reader, writer, observer). [`ids`] spells
-//! the ids and names of tools so that every dialect takes them; what several of these modules share
-//! stands here.
+//! Reading order: [`request`], [`reply`], then [`stream`] (reader, writer, observer). What several of
+//! these modules share stands here.
 //!
 //! Sources: Anthropic's API reference (messages, streaming, errors, tool use, extended thinking), and
 //! recorded answers.
@@ -13,14 +12,12 @@
 use serde_json::Value;
 
 use crate::error::{ErrorClass, UpstreamError};
-use crate::fields;
 use crate::hub::reply::Finish;
 
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
 pub(crate) mod grammar;
-pub mod ids;
 pub mod reply;
 pub mod request;
 pub mod stream;

@@ -5,11 +5,12 @@ use std::collections::HashSet;
 use serde_json::{Map, Value, json};
 
 use super::request::arguments;
-use super::{finish, garbage, ids, stop_reason, text};
+use super::{finish, garbage, stop_reason, text};
 use crate::dialect::Dialect;
 use crate::error::{self, UpstreamError};
 use crate::hub::reply::{Finish, Reply, ReplyPart};
 use crate::hub::request::ToolCall;
+use crate::ids;
 use crate::quirks::Quirks;
 use crate::translate::ReplyContext;
 use crate::usage::{self, Usage};

@@ -14,10 +14,11 @@ use crate::gemini;
 use crate::hub::names::{Takes, ToolNames};
 use crate::hub::past::{self, Keeper, Past};
 use crate::hub::reply::{Finish, ReplyPart};
-use crate::hub::request::Part;
-use crate::hub::request::Role;
+use crate::hub::request::{Part, Role};
+use crate::hub::shared;
 use crate::hub::structured::{self, Verdict};
 use crate::hub::{self, delta::Delta};
+use crate::ids;
 use crate::messages;
 use crate::peek::Peek;
 use crate::quirks::{Images, Quirks};
@@ -41,8 +42,7 @@ pub(super) fn request(
     let mut dropped = Vec::new();
     if !own {
         // What only the client's dialect knows has no meaning in another.
-        let mut shared = gemini::request::shared(client, target.dialect, &mut request.extra);
-        shared.extend(responses::request::shared(client, target.dialect, &mut request.extra));
+        let shared = shared::take(client, target.dialect, &mut request.extra);
         let lost = std::mem::replace(&mut request.extra, shared);
         dropped.extend(lost.into_iter().filter_map(named));
         unfit(&mut request, target, &mut dropped);
@@ -56,7 +56,7 @@ pub(super) fn request(
     request.turns.retain(|turn| turn.role != Role::Assistant || !turn.parts.is_empty());
     let longest = match target.dialect {
         dialect if dialect == client => usize::MAX,
-        Dialect::Messages => messages::ids::LONGEST_NAME,
+        Dialect::Messages => ids::LONGEST_NAME,
         _ => 64,
     };
     let takes = Takes { custom: own, namespaces: own, longest };
@@ -91,7 +91,7 @@ fn in_words_of(client: Dialect, mut error: BadRequest) -> BadRequest {
 }
 
 /// A client's request in the hub.
-pub(super) fn read(client: Dialect, body: &[u8]) -> Result<hub::request::Request, BadRequest> {
+fn read(client: Dialect, body: &[u8]) -> Result<hub::request::Request, BadRequest> {
     match client {
         Dialect::Chat => chat::request::read(body),
         Dialect::Messages => messages::request::read(body),

@@ -82,20 +82,13 @@ fn quirks_are_spliced_and_what_is_lost_is_named() {
 
 fn context(quirks: Quirks, include_usage: bool) -> ReplyContext {
     ReplyContext {
-        client: Dialect::Chat,
-        upstream: Dialect::Chat,
         hub: false,
         model: "asked".into(),
         id: "0a".into(),
-        created: 1,
         include_usage,
-        want_thinking: true,
         prompt_estimate: 3,
         quirks: quirks.into(),
-        provider: Default::default(),
-        check: None,
-        names: Default::default(),
-        echo: Default::default(),
+        ..crate::support::context(Dialect::Chat)
     }
 }
 
@@ -453,4 +446,37 @@ fn encrypted_reasoning_goes_back_for_clients_that_cannot_carry_it() {
     let out = request_after(Dialect::Chat, body.as_bytes(), &peek, &target, &past).expect("a request");
     let sent: Value = serde_json::from_slice(&out.body).expect("JSON");
     assert_eq!(sent["input"][1]["encrypted_content"], "sealed", "{sent}");
+}
+
+#[test]
+fn the_form_is_found_in_the_field_that_says_it() {
+    let schema = serde_json::json!({"type": "object", "required": ["a"]});
+    let check = |client: Dialect, body: String| {
+        let Format::JsonSchema { schema: found, .. } = wanted_format(client, body.as_bytes()) else {
+            panic!("no schema in {body}");
+        };
+        assert_eq!(found["required"], schema["required"], "{client}");
+    };
+    check(
+        Dialect::Chat,
+        format!(r#"{{"response_format":{{"type":"json_schema","json_schema":{{"schema":{schema}}}}}}}"#),
+    );
+    check(
+        Dialect::Messages,
+        format!(r#"{{"output_config":{{"format":{{"type":"json_schema","schema":{schema}}}}}}}"#),
+    );
+    check(Dialect::Messages, format!(r#"{{"output_format":{{"type":"json_schema","schema":{schema}}}}}"#));
+    check(
+        Dialect::Responses,
+        format!(r#"{{"text":{{"format":{{"type":"json_schema","name":"n","schema":{schema}}}}}}}"#),
+    );
+    check(
+        Dialect::Gemini,
+        format!(
+            r#"{{"generation_config":{{"responseMimeType":"application/json","responseJsonSchema":{schema}}}}}"#
+        ),
+    );
+    for body in ["{}", "[", r#"{"response_format":7}"#, r#"{"response_format":{"type":"text"}}"#] {
+        assert_eq!(wanted_format(Dialect::Chat, body.as_bytes()), Format::Text, "{body}");
+    }
 }

@@ -1,7 +1,8 @@
 //! However a stream is cut into pieces, and whatever stands in it, the client gets the same.
 
-use nova_wire::{Dialect, ErrorClass, Quirks};
+use nova_wire::{Dialect, ErrorClass, Quirks, ReplyContext};
 use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
 
 use crate::grammar::said;
 use crate::support::{DIALECTS, context, relay};
@@ -66,24 +67,35 @@ fn any_gemini_stream() -> impl Strategy<Value = (String, bool)> {
     })
 }
 
+/// A stream of this dialect gives every client the same, through the hub and past it, however it is cut; `ends`
+/// says whether it is whole.
+fn same_however_split(
+    upstream: Dialect,
+    stream: &str,
+    ends: bool,
+    sizes: &[usize],
+) -> Result<(), TestCaseError> {
+    let ways = DIALECTS.map(|client| (client, true));
+    for (client, hub) in ways.into_iter().chain([(upstream, false)]) {
+        let ctx = ReplyContext { hub, ..context(client, upstream, &Quirks::default()) };
+        let whole = relay(ctx.clone(), stream.as_bytes(), &[usize::MAX]);
+        let split = relay(ctx, stream.as_bytes(), sizes);
+        prop_assert_eq!(&split, &whole);
+        prop_assert_eq!(whole.error.map(|error| error.class), (!ends).then_some(ErrorClass::Cut));
+        if ends && hub {
+            said(client, &whole.text, "a stream that was made up");
+        }
+    }
+    Ok(())
+}
+
 proptest! {
     #[test]
     fn any_split_gives_the_same_to_every_client(
         (stream, ends) in any_stream(),
         sizes in proptest::collection::vec(1usize..40, 1..6),
     ) {
-        let ways = DIALECTS.map(|client| (client, true));
-        for (client, hub) in ways.into_iter().chain([(Dialect::Chat, false)]) {
-            let mut ctx = context(client, Dialect::Chat, &Quirks::default());
-            ctx.hub = hub;
-            let whole = relay(ctx.clone(), stream.as_bytes(), &[usize::MAX]);
-            let split = relay(ctx, stream.as_bytes(), &sizes);
-            prop_assert_eq!(&split, &whole);
-            prop_assert_eq!(whole.error.map(|error| error.class), (!ends).then_some(ErrorClass::Cut));
-            if ends && hub {
-                said(client, &whole.text, "a stream that was made up");
-            }
-        }
+        same_however_split(Dialect::Chat, &stream, ends, &sizes)?;
     }
 
     #[test]
@@ -91,18 +103,7 @@ proptest! {
         (stream, ends) in any_gemini_stream(),
         sizes in proptest::collection::vec(1usize..40, 1..6),
     ) {
-        let ways = DIALECTS.map(|client| (client, true));
-        for (client, hub) in ways.into_iter().chain([(Dialect::Gemini, false)]) {
-            let mut ctx = context(client, Dialect::Gemini, &Quirks::default());
-            ctx.hub = hub;
-            let whole = relay(ctx.clone(), stream.as_bytes(), &[usize::MAX]);
-            let split = relay(ctx, stream.as_bytes(), &sizes);
-            prop_assert_eq!(&split, &whole);
-            prop_assert_eq!(whole.error.map(|error| error.class), (!ends).then_some(ErrorClass::Cut));
-            if ends && hub {
-                said(client, &whole.text, "a stream that was made up");
-            }
-        }
+        same_however_split(Dialect::Gemini, &stream, ends, &sizes)?;
     }
 
     #[test]

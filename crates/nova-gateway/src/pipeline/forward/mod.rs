@@ -63,7 +63,7 @@ pub(crate) async fn answer(
     let id = worker.next_id();
     let mut known = Known::default();
     let answered = match understand(worker, service, request, (&id, started, &mut known)).await {
-        Ok(passing) => tries::attempt(worker, passing).await,
+        Ok(passing) => tries::ask(worker, passing).await,
         Err(error) => {
             settle::refused(&worker.shared, (&id, Dialect::Chat, started), &known, &error);
             Err(error)

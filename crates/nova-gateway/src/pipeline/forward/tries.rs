@@ -6,21 +6,20 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
-use nova_ledger::AttemptRecord;
 use nova_limit::Allowed;
-use nova_upstream::{Deadlines, Endpoint, Failure, Kind, Retry};
-use nova_wire::{Dialect, ErrorClass};
+use nova_upstream::{Endpoint, Failure, Retry};
+use nova_wire::Dialect;
 
 use super::outgoing::{self, Streaming};
 use super::{Passing, Service};
 use crate::error::{Code, GatewayError, Upstream};
+use crate::pipeline::attempt;
 use crate::pipeline::relay::Outgoing;
 use crate::pipeline::settle::Outcome;
 use crate::sibling::sibling;
 use crate::snapshot::Deployment;
 use crate::state::Worker;
 
-const MAX_ERROR_BODY: usize = 64 * 1024;
 /// Images come as base64 in JSON, several to an answer.
 const MAX_REPLY_BODY: usize = 128 * 1024 * 1024;
 
@@ -34,7 +33,7 @@ pub(super) fn place(deployment: &Deployment, service: Service) -> Option<Endpoin
 }
 
 /// Asks until one answers.
-pub(super) async fn attempt(
+pub(super) async fn ask(
     worker: &Arc<Worker>,
     mut passing: Passing,
 ) -> Result<Response<Outgoing>, GatewayError> {
@@ -95,7 +94,7 @@ async fn one(
     let sent = worker.client.send(nova_upstream::Request {
         credential: deployment.credential.as_ref(),
         headers: &headers,
-        deadlines: deadlines(passing, deployment),
+        deadlines: attempt::deadlines(deployment, &passing.snapshot, (passing.started, passing.form.stream)),
         ..nova_upstream::Request::post(endpoint, body)
     });
     let answer = match sent.await {
@@ -107,25 +106,15 @@ async fn one(
 }
 
 async fn receive(response: nova_upstream::Response) -> Result<Answer, Failure> {
-    let nova_upstream::Response { status, headers, body, .. } = response;
-    if status != StatusCode::OK {
-        let words = body.excerpt(MAX_ERROR_BODY).await;
-        return Err(Failure::from_status(status, &headers, &words, Dialect::Chat));
+    if response.status != StatusCode::OK {
+        return Err(attempt::refused(response, Dialect::Chat).await);
     }
+    let nova_upstream::Response { headers, body, .. } = response;
     let kind = headers.get(CONTENT_TYPE).cloned();
     let is_json = kind.as_ref().is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
     let body =
         if is_json { Arriving::Whole(body.collect(MAX_REPLY_BODY).await?) } else { Arriving::Rest(body) };
     Ok(Answer { kind, disposition: headers.get(CONTENT_DISPOSITION).cloned(), body })
-}
-
-fn deadlines(passing: &Passing, deployment: &Deployment) -> Deadlines {
-    let mut deadlines = deployment.deadlines;
-    deadlines.total = deadlines.total.saturating_sub(passing.started.elapsed());
-    if !passing.form.stream {
-        deadlines.first_byte = deadlines.first_byte.max(passing.snapshot.timeouts.whole);
-    }
-    deadlines
 }
 
 fn respond(mut passing: Passing, deployment: &Deployment, answer: Answer) -> Response<Outgoing> {
@@ -159,29 +148,9 @@ fn learn(
     deployment: &Deployment,
     (failure, begun): (&Failure, Instant),
 ) -> bool {
-    let outcome = failure.error.as_ref().map_or(failure.kind.as_str(), |error| error.class.as_str());
-    worker.shared.metrics.attempt_failed(&deployment.provider, outcome);
-    passing.receipt.attempts.push(AttemptRecord {
-        deployment: Arc::clone(&deployment.name),
-        outcome: outcome.into(),
-        status: failure.status,
-        ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-    });
-    let unwell = match &failure.error {
-        // What a provider does not have says nothing of what it has.
-        Some(_) if is_missing(failure) => false,
-        Some(error) => matches!(
-            error.class,
-            ErrorClass::Auth | ErrorClass::Balance | ErrorClass::Overloaded | ErrorClass::Server
-        ),
-        None => failure.kind != Kind::TotalTimeout,
-    };
-    let now = worker.shared.now_ns();
-    if unwell {
-        deployment.breaker.failure(now)
-    } else {
-        deployment.breaker.success(now)
-    }
+    attempt::note(&mut passing.receipt, deployment, (attempt::word(failure), failure.status), begun);
+    // What a provider does not have says nothing of what it has.
+    attempt::feed(worker, deployment, attempt::is_unwell(failure) && !is_missing(failure));
     failure.retry != Retry::Never || is_missing(failure)
 }
 

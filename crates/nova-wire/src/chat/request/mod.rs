@@ -7,6 +7,7 @@
 mod read;
 mod write;
 
+pub(crate) use read::format;
 pub use read::read;
 pub use write::write;
 

@@ -176,7 +176,11 @@ fn thinking(fields: &mut Map<String, Value>) -> Thinking {
     Thinking::Unsaid
 }
 
-fn format(fields: &mut Map<String, Value>) -> Result<Format, BadRequest> {
+/// The form that a body asks its answer to have, from the fields that say it.
+///
+/// # Errors
+/// Where they are wrong.
+pub(crate) fn format(fields: &mut Map<String, Value>) -> Result<Format, BadRequest> {
     let Some(format) = fields.remove("response_format") else { return Ok(Format::Text) };
     match chat::text(&format, "type") {
         Some("text") => Ok(Format::Text),

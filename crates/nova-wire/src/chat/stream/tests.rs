@@ -260,20 +260,14 @@ fn what_is_no_chunk_is_a_bad_event() {
 
 pub(crate) fn context(include_usage: bool, want_thinking: bool) -> ReplyContext {
     ReplyContext {
-        client: Dialect::Chat,
         upstream: Dialect::Messages,
-        hub: true,
         model: "asked".into(),
         id: "0a".into(),
         created: 7,
         include_usage,
         want_thinking,
         prompt_estimate: 0,
-        quirks: Quirks::default().into(),
-        provider: Default::default(),
-        check: None,
-        names: Default::default(),
-        echo: Default::default(),
+        ..crate::support::context(Dialect::Chat)
     }
 }
 

@@ -3,10 +3,11 @@ use serde_json::{Value, json};
 
 use super::{read, write};
 use crate::error::ErrorClass;
-use crate::gemini::support::{context, repository};
+use crate::gemini::support::context;
 use crate::hub::reply::{Finish, Reply, ReplyPart};
 use crate::hub::request::{Mark, ToolCall};
 use crate::quirks::Quirks;
+use crate::support::repository;
 use crate::translate::ReplyContext;
 use crate::usage::Usage;
 

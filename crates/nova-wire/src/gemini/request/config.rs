@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::write::drop_named;
+use crate::draft::strength;
 use crate::gemini::schema;
 use crate::hub::request::{Format, Request, Thinking};
 use crate::quirks::{JsonSchemaSupport, Quirks, ThinkingSwitch};
@@ -19,9 +20,6 @@ const BUDGETS: (u64, u64) = (512, 24_576);
 
 /// The efforts that a model takes unless its quirks say otherwise, weakest first.
 const EFFORTS: &[&str] = &["low", "medium", "high"];
-
-/// All efforts, weakest first.
-const LADDER: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 
 /// Writes the fields of `generationConfig`. What the target has no field for is returned as sentences
 /// for the instructions.
@@ -183,9 +181,8 @@ fn nearest<'a>(wish: &'a str, quirks: &'a Quirks) -> &'a str {
         Some(efforts) => efforts.iter().map(String::as_str).filter(|word| *word != "none").collect(),
         None => EFFORTS.to_vec(),
     };
-    let rank = |word: &str| LADDER.iter().position(|step| *step == word);
     // A word that we do not know may still be the provider's own.
-    let Some(wanted) = rank(wish) else { return wish };
-    let distance = |word: &&str| rank(word).map_or(usize::MAX, |rank| rank.abs_diff(wanted));
+    let Some(wanted) = strength(wish) else { return wish };
+    let distance = |word: &&str| strength(word).map_or(usize::MAX, |step| step.abs_diff(wanted));
     known.into_iter().min_by_key(distance).unwrap_or(wish)
 }

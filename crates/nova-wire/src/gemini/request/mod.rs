@@ -18,6 +18,6 @@ mod tools;
 mod turns;
 mod write;
 
+pub(crate) use read::format;
 pub use read::read;
-pub(crate) use read::shared;
 pub use write::write;

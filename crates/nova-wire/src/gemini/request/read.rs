@@ -3,11 +3,12 @@
 use serde_json::{Map, Value};
 
 use super::contents;
-use crate::dialect::Dialect;
 use crate::error::BadRequest;
+use crate::fields::json;
 use crate::gemini::fields::{Object, unsupported, wrong_type, wrong_value};
 use crate::gemini::schema;
 use crate::hub::request::{Format, Request, Thinking, Tool, ToolChoice};
+use crate::hub::shared;
 
 /// Reads a body.
 ///
@@ -15,12 +16,7 @@ use crate::hub::request::{Format, Request, Thinking, Tool, ToolChoice};
 /// Malformed JSON, missing `contents`, a known field of the wrong type, or more than one candidate, for
 /// which there is no room in another dialect; the error names its place.
 pub fn read(body: &[u8]) -> Result<Request, BadRequest> {
-    let value: Value = serde_json::from_slice(body).map_err(|error| BadRequest {
-        path: String::new(),
-        message: format!("the body is not valid JSON: {error}"),
-        code: "invalid_json",
-    })?;
-    let mut body = Object::new(String::new(), value)?;
+    let mut body = Object::new(String::new(), json(body)?)?;
     body.take("model");
     // A stream of this dialect always reports usage.
     let mut request = Request { include_usage: true, ..Request::default() };
@@ -134,7 +130,7 @@ fn read_config(
     if let Some(thinking) = config.object("thinkingConfig")? {
         read_thinking(thinking, request, extra)?;
     }
-    for (_, own) in SHARED {
+    for (_, own) in shared::GEMINI {
         let field = own.trim_start_matches("generationConfig.");
         extra.extend(config.take(field).map(|(_, value)| ((*own).to_owned(), value)));
     }
@@ -142,25 +138,16 @@ fn read_config(
     Ok(())
 }
 
-/// What chat and Gemini both know and the hub has no room for: the names there and here.
-const SHARED: &[(&str, &str)] = &[
-    ("seed", "generationConfig.seed"),
-    ("presence_penalty", "generationConfig.presencePenalty"),
-    ("frequency_penalty", "generationConfig.frequencyPenalty"),
-];
-
-/// Takes out of a request's extra fields those that the target's dialect knows as well, by its names.
-pub(crate) fn shared(client: Dialect, target: Dialect, extra: &mut Map<String, Value>) -> Map<String, Value> {
-    let mut kept = Map::new();
-    for (chat, gemini) in SHARED {
-        let (from, to) = match (client, target) {
-            (Dialect::Chat, Dialect::Gemini) => (chat, gemini),
-            (Dialect::Gemini, Dialect::Chat) => (gemini, chat),
-            _ => break,
-        };
-        kept.extend(extra.shift_remove(*from).map(|value| ((*to).to_owned(), value)));
+/// The form that a body asks its answer to have, from the fields that say it.
+///
+/// # Errors
+/// Where they are wrong.
+pub(crate) fn format(fields: Map<String, Value>) -> Result<Format, BadRequest> {
+    let (mut body, mut request) = (Object { path: String::new(), fields }, Request::default());
+    if let Some(mut config) = body.object("generationConfig")? {
+        read_format(&mut config, &mut request, &mut Map::new())?;
     }
-    kept
+    Ok(request.format)
 }
 
 fn read_format(

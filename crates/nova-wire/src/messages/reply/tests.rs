@@ -2,7 +2,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::error::ErrorClass;
-use crate::messages::support::{context, repository};
+use crate::messages::support::context;
+use crate::support::repository;
 
 /// What a reply looks like to a Messages client.
 fn written(reply: &Reply) -> Value {

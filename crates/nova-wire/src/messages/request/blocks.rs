@@ -3,9 +3,9 @@
 use serde_json::{Map, Value};
 
 use crate::error::BadRequest;
+use crate::fields::{Object, wrong_type};
 use crate::hub::request::{Part, Source, ToolCall};
-use crate::messages::fields::{Object, wrong_type};
-use crate::messages::ids;
+use crate::ids;
 
 /// How deep blocks may lie in blocks: a result in a turn, a search result in that, its text.
 const MAX_DEPTH: u8 = 4;

@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 
 use super::write::drop_named;
 use crate::error::BadRequest;
+use crate::fields::unsupported;
 use crate::hub::request::{Part, Request, Source, ToolCall};
-use crate::messages::fields::unsupported;
-use crate::messages::ids;
+use crate::ids;
 use crate::quirks::{Images, Quirks, ReplayThinking};
 
 /// The most `cache_control` marks that a request may carry.

@@ -21,6 +21,7 @@ mod turns;
 mod write;
 
 pub(super) use content::arguments;
+pub(crate) use read::format;
 pub use read::read;
 pub use write::write;
 pub(crate) use write::{body, drop_named};

@@ -7,20 +7,15 @@ use serde_json::{Map, Value};
 use super::blocks;
 use crate::error::BadRequest;
 use crate::fields::no_call;
+use crate::fields::{Object, wrong_type};
 use crate::hub::request::{Format, Part, Request, Role, Thinking, Tool, ToolChoice, Turn};
-use crate::messages::fields::{Object, wrong_type};
 
 /// Reads a body.
 ///
 /// # Errors
 /// Malformed JSON, a missing `messages`, or a known field of the wrong type; the error names its place.
 pub fn read(body: &[u8]) -> Result<Request, BadRequest> {
-    let value: Value = serde_json::from_slice(body).map_err(|error| BadRequest {
-        path: String::new(),
-        message: format!("the body is not valid JSON: {error}"),
-        code: "invalid_json",
-    })?;
-    let mut body = Object::new(String::new(), value)?;
+    let mut body = Object::body(body)?;
     body.take("model");
     let mut request = Request {
         max_tokens: body.count("max_tokens")?,
@@ -209,6 +204,16 @@ fn read_thinking(
         extra.insert("output_config.effort".to_owned(), Value::String(effort));
     }
     Ok(())
+}
+
+/// The form that a body asks its answer to have, from the fields that say it.
+///
+/// # Errors
+/// Where they are wrong.
+pub(crate) fn format(fields: Map<String, Value>) -> Result<Format, BadRequest> {
+    let (mut body, mut request) = (Object { path: String::new(), fields }, Request::default());
+    read_thinking(&mut body, &mut request, &mut Map::new())?;
+    Ok(request.format)
 }
 
 fn read_format(mut format: Object) -> Result<Format, BadRequest> {

@@ -3,8 +3,9 @@ use serde_json::{Value, json};
 
 use super::{read, write};
 use crate::hub::request::{Format, Part, Request, Role, Source, Thinking, Tool, ToolCall, ToolChoice, Turn};
-use crate::messages::support::{repository, target};
+use crate::messages::support::target;
 use crate::quirks::{Images, JsonSchemaSupport, Quirks, ReplayThinking, ThinkingSwitch, ToolChoiceForm};
+use crate::support::repository;
 
 fn text(text: &str) -> Part {
     Part::Text { text: text.to_owned(), cache: None }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::write::{drop_named, insert_into};
+use crate::draft::strength;
 use crate::hub::request::{Part, Request, Role, Thinking, ToolChoice};
 use crate::quirks::{Quirks, ReplayThinking, ThinkingSwitch};
 
@@ -11,9 +12,6 @@ const MIN_BUDGET: u64 = 1024;
 
 /// The efforts that a model takes unless its quirks say otherwise, weakest first.
 const EFFORTS: &[&str] = &["low", "medium", "high", "max"];
-
-/// All efforts, weakest first.
-const LADDER: &[&str] = &["minimal", "low", "medium", "high", "xhigh", "max"];
 
 /// What became of the client's wish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,7 +151,6 @@ fn nearest<'a>(effort: &'a str, quirks: &'a Quirks) -> &'a str {
         Some(efforts) => efforts.iter().map(String::as_str).collect(),
         None => EFFORTS.to_vec(),
     };
-    let strength = |word: &str| LADDER.iter().position(|step| *step == word);
     let Some(asked) = strength(effort) else { return effort };
     if known.contains(&effort) {
         return effort;

@@ -7,9 +7,9 @@ use super::strict;
 use super::thinking::{self, Thinks};
 use super::write::drop_named;
 use crate::error::BadRequest;
+use crate::fields::unsupported;
 use crate::hub::request::{Request, Tool, ToolChoice};
-use crate::messages::fields::unsupported;
-use crate::messages::ids;
+use crate::ids;
 use crate::quirks::{Quirks, ToolChoiceForm};
 
 /// Writes `tools` and `tool_choice`.

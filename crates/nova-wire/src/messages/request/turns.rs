@@ -12,9 +12,9 @@ use serde_json::{Map, Value, json};
 use super::content::{Marks, Writer, call, is_own};
 use super::write::drop_named;
 use crate::error::BadRequest;
+use crate::fields::unsupported;
 use crate::hub::request::{Part, Request, Role, Turn};
-use crate::messages::fields::unsupported;
-use crate::messages::ids;
+use crate::ids;
 use crate::translate::Target;
 
 /// What the user says where a conversation begins with the model.

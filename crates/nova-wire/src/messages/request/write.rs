@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 use super::content::Marks;
 use super::{thinking, tools, turns};
 use crate::error::BadRequest;
+use crate::fields::unsupported;
 use crate::hub::request::{Format, Request};
-use crate::messages::fields::unsupported;
 use crate::quirks::{JsonSchemaSupport, Quirks};
 use crate::translate::Target;
 

@@ -25,7 +25,7 @@ mod write;
 
 pub use echo::echo;
 pub(crate) use own::own;
-pub(crate) use params::shared;
+pub(crate) use read::format;
 pub use read::read;
 pub(crate) use read::read_own;
 pub use write::write;

@@ -2,40 +2,16 @@
 
 use serde_json::{Map, Value, json};
 
-use super::write::Draft;
-use crate::dialect::Dialect;
+use crate::draft::Draft;
 use crate::hub::request::{Format, Thinking, Tool, ToolChoice};
-use crate::messages::ids;
 use crate::quirks::{JsonSchemaSupport, ThinkingSwitch, ToolChoiceForm};
 use crate::responses::item;
 
 /// The least bound on an answer that OpenAI takes, in tokens.
 const MIN_OUTPUT: u64 = 16;
 
-/// The longest `user` that OpenAI takes, in bytes.
-const LONGEST_USER: usize = 64;
-
 /// What an answer has to include so that its thinking can be sent back.
 const ENCRYPTED: &str = "reasoning.encrypted_content";
-
-/// The words for effort, weakest first.
-const EFFORTS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
-
-/// Takes the fields of a chat request that Responses has as well. The other way round they stay behind:
-/// of the hosts that speak chat only OpenAI's own know them, and some refuse what they do not know.
-pub(crate) fn shared(client: Dialect, target: Dialect, extra: &mut Map<String, Value>) -> Map<String, Value> {
-    const SAME: [&str; 5] =
-        ["metadata", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "service_tier"];
-    let mut shared = Map::new();
-    if (client, target) != (Dialect::Chat, Dialect::Responses) {
-        return shared;
-    }
-    for name in SAME {
-        shared.extend(extra.shift_remove(name).map(|value| (name.to_owned(), value)));
-    }
-    shared.extend(extra.shift_remove("verbosity").map(|value| ("text.verbosity".to_owned(), value)));
-    shared
-}
 
 /// Writes the fields.
 pub(super) fn write(draft: &mut Draft<'_>, most: Option<u64>) {
@@ -240,7 +216,7 @@ fn thinking(draft: &mut Draft<'_>) {
         }
         Thinking::Adaptive { .. } | Thinking::Budget(_) => {
             if let Some(effort) = effort(&wish) {
-                let word = nearest(effort, quirks.efforts.as_deref());
+                let word = draft.nearest_effort(effort);
                 draft.set_in("reasoning", "effort", word);
             }
             let asked = draft.request.extra.contains_key("reasoning.summary");
@@ -270,53 +246,14 @@ fn effort(thinking: &Thinking) -> Option<&str> {
     }
 }
 
-/// The accepted effort that is nearest to the wish.
-fn nearest(wish: &str, accepted: Option<&[String]>) -> String {
-    let default = ["low", "medium", "high"].map(str::to_owned);
-    let accepted = accepted.unwrap_or(&default);
-    let rank = |word: &str| EFFORTS.iter().position(|known| *known == word);
-    let Some(wanted) = rank(wish) else {
-        // A word that we do not know may still be the provider's own.
-        return accepted.iter().find(|word| *word == wish).map_or("medium", |word| word).to_owned();
-    };
-    let ranked = accepted.iter().filter(|word| *word != "none");
-    ranked
-        .filter_map(|word| Some((rank(word)?.abs_diff(wanted), word)))
-        .min_by_key(|(distance, _)| *distance)
-        .map_or_else(|| wish.to_owned(), |(_, word)| word.clone())
-}
-
 fn sampling(draft: &mut Draft<'_>, most: Option<u64>) {
-    let (request, quirks) = (draft.request, draft.quirks);
+    let request = draft.request;
     if let Some(tokens) = request.max_tokens {
         draft.set("max_output_tokens", tokens.min(most.unwrap_or(u64::MAX)).max(MIN_OUTPUT));
     }
-    if let Some(asked) = request.temperature {
-        let low = quirks.min_temperature.unwrap_or(f64::NEG_INFINITY);
-        let high = quirks.max_temperature.unwrap_or(f64::INFINITY);
-        let taken = asked.max(low).min(high);
-        if (taken - asked).abs() > f64::EPSILON {
-            draft.drop("temperature");
-        }
-        draft.set("temperature", taken);
-    }
-    if let Some(top_p) = request.top_p {
-        draft.set("top_p", top_p);
-    }
-    if let Some(top_k) = request.top_k {
-        // Not part of the dialect: only where the catalogue says how it is spelled there.
-        if quirks.rename.as_ref().is_some_and(|names| names.contains_key("top_k")) {
-            draft.set("top_k", top_k);
-        } else {
-            draft.drop("top_k");
-        }
-    }
+    draft.sampling();
     if !request.stop.is_empty() {
         draft.drop("stop");
     }
-    if let Some(user) = &request.user {
-        let long = user.len() > LONGEST_USER;
-        let stand_in = || format!("user_{:016x}{:016x}", ids::hash(user, 0), ids::hash(user, 1));
-        draft.set("user", if long { stand_in() } else { user.clone() });
-    }
+    draft.user();
 }

@@ -27,12 +27,7 @@ pub(crate) fn read_own(body: &[u8]) -> Result<Request, BadRequest> {
 
 /// Reads a body; `bridge` makes functions of the tools that OpenAI defines and the client runs.
 fn read_as(body: &[u8], bridge: bool) -> Result<Request, BadRequest> {
-    let value: Value = serde_json::from_slice(body).map_err(|error| BadRequest {
-        path: String::new(),
-        message: format!("the body is not valid JSON: {error}"),
-        code: "invalid_json",
-    })?;
-    let mut body = Object::new(String::new(), value)?;
+    let mut body = Object::body(body)?;
     body.take("model");
     refuse(&mut body)?;
     let mut request = Request {
@@ -128,6 +123,16 @@ fn read_text(
     }
     keep("text", text, extra);
     Ok(())
+}
+
+/// The form that a body asks its answer to have, from the fields that say it.
+///
+/// # Errors
+/// Where they are wrong.
+pub(crate) fn format(fields: Map<String, Value>) -> Result<Format, BadRequest> {
+    let (mut body, mut request) = (Object { path: String::new(), fields }, Request::default());
+    read_text(&mut body, &mut request, &mut Map::new())?;
+    Ok(request.format)
 }
 
 fn read_format(mut format: Object) -> Result<Format, BadRequest> {

@@ -9,10 +9,11 @@ use std::collections::{HashMap, VecDeque};
 use serde_json::{Map, Value, json};
 
 use super::params;
+use crate::draft::Draft;
 use crate::error::BadRequest;
 use crate::fields::unsupported;
 use crate::hub::request::{Part, Request, Role, Source, ToolCall, Turn};
-use crate::messages::ids;
+use crate::ids;
 use crate::quirks::{Images, Quirks, ReplayThinking, SystemRole, ToolIds};
 use crate::responses::{free_text, item};
 use crate::translate::Target;
@@ -26,76 +27,12 @@ pub fn write(
     target: &Target<'_>,
     dropped: &mut Vec<String>,
 ) -> Result<Vec<u8>, BadRequest> {
-    let mut draft =
-        Draft { quirks: target.quirks, request, fields: Map::new(), hints: Vec::new(), dropped: Vec::new() };
+    let mut draft = Draft::new(request, target.quirks, Map::new());
     draft.fields.insert("model".into(), target.model.into());
     params::write(&mut draft, target.max_output);
     let items = items(&mut draft)?;
     draft.fields.insert("input".into(), items.into());
-    draft.bend();
-    for name in draft.dropped {
-        if !dropped.contains(&name) {
-            dropped.push(name);
-        }
-    }
-    Ok(Value::Object(draft.fields).to_string().into_bytes())
-}
-
-/// How many names of lost things are kept: a client can think up any number of kinds.
-const MAX_DROPPED: usize = 32;
-
-/// A request as it is written.
-pub(super) struct Draft<'a> {
-    pub(super) quirks: &'a Quirks,
-    pub(super) request: &'a Request,
-    pub(super) fields: Map<String, Value>,
-    /// Sentences for the instructions, where the upstream has no field for what they say.
-    pub(super) hints: Vec<String>,
-    dropped: Vec<String>,
-}
-
-impl Draft<'_> {
-    pub(super) fn set(&mut self, name: &str, value: impl Into<Value>) {
-        self.fields.insert(name.to_owned(), value.into());
-    }
-
-    /// Sets a field of an object of the body, which is made where it is missing.
-    pub(super) fn set_in(&mut self, object: &str, field: &str, value: impl Into<Value>) {
-        let object = self.fields.entry(object).or_insert_with(|| Value::Object(Map::new()));
-        if let Value::Object(fields) = object {
-            fields.insert(field.to_owned(), value.into());
-        }
-    }
-
-    pub(super) fn drop(&mut self, name: &str) {
-        if self.dropped.len() < MAX_DROPPED && !self.dropped.iter().any(|known| known == name) {
-            self.dropped.push(name.to_owned());
-        }
-    }
-
-    /// What the quirks forbid, rename, and always want.
-    fn bend(&mut self) {
-        for name in self.quirks.drop.iter().flatten() {
-            let removed = match name.split_once('.') {
-                None => self.fields.remove(name).is_some(),
-                Some((object, field)) => {
-                    let object = self.fields.get_mut(object).and_then(Value::as_object_mut);
-                    object.is_some_and(|fields| fields.remove(field).is_some())
-                }
-            };
-            if removed {
-                self.drop(name);
-            }
-        }
-        for (from, to) in self.quirks.rename.iter().flatten() {
-            if let Some(value) = self.fields.remove(from) {
-                self.fields.insert(to.clone(), value);
-            }
-        }
-        for (name, value) in self.quirks.set.iter().flatten() {
-            self.fields.insert(name.clone(), value.clone());
-        }
-    }
+    Ok(draft.finish(dropped))
 }
 
 fn items(draft: &mut Draft<'_>) -> Result<Vec<Value>, BadRequest> {

@@ -2,15 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Draft;
+use crate::draft::Draft;
 use crate::hub::request::{Thinking, Tool, ToolChoice};
+use crate::ids;
 use crate::quirks::{MaxTokensField, ThinkingSwitch, ToolChoiceForm};
-
-/// The words for effort, weakest first.
-const EFFORTS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
-
-/// The longest `user` that OpenAI takes, in bytes.
-const LONGEST_USER: usize = 64;
 
 impl Draft<'_> {
     pub(super) fn tools(&mut self) {
@@ -119,7 +114,7 @@ impl Draft<'_> {
                     Thinking::Off => json!({"enabled": false}),
                     Thinking::Budget(budget) => json!({"max_tokens": budget}),
                     Thinking::Adaptive { effort: Some(_) } => {
-                        json!({"effort": self.clamp(wish(&thinking).unwrap_or("medium"))})
+                        json!({"effort": self.nearest_effort(wish(&thinking).unwrap_or("medium"))})
                     }
                     _ => json!({"enabled": true}),
                 };
@@ -146,27 +141,11 @@ impl Draft<'_> {
             }
             return;
         }
-        let word = self.clamp(wish(thinking).unwrap_or("medium"));
+        let word = self.nearest_effort(wish(thinking).unwrap_or("medium"));
         self.set("reasoning_effort", word);
     }
 
-    /// The accepted effort that is nearest to the wish.
-    fn clamp(&self, wish: &str) -> String {
-        let rank = |word: &str| EFFORTS.iter().position(|known| *known == word);
-        let default = ["low", "medium", "high"].map(str::to_owned);
-        let accepted = self.quirks.efforts.as_deref().unwrap_or(&default);
-        let Some(wanted) = rank(wish) else {
-            // A word that we do not know may still be the provider's own.
-            return accepted.iter().find(|word| *word == wish).map_or("medium", |word| word).to_owned();
-        };
-        let ranked = accepted.iter().filter(|word| *word != "none");
-        ranked
-            .filter_map(|word| Some((rank(word)?.abs_diff(wanted), word)))
-            .min_by_key(|(distance, _)| *distance)
-            .map_or_else(|| wish.to_owned(), |(_, word)| word.clone())
-    }
-
-    pub(super) fn sampling(&mut self, most: Option<u64>) {
+    pub(super) fn bounds(&mut self, most: Option<u64>) {
         let request = self.request;
         if let Some(tokens) = request.max_tokens {
             let field = match self.quirks.max_tokens_field {
@@ -175,26 +154,7 @@ impl Draft<'_> {
             };
             self.set(field, most.map_or(tokens, |most| tokens.min(most)));
         }
-        if let Some(asked) = request.temperature {
-            let low = self.quirks.min_temperature.unwrap_or(f64::NEG_INFINITY);
-            let high = self.quirks.max_temperature.unwrap_or(f64::INFINITY);
-            let taken = asked.max(low).min(high);
-            if (taken - asked).abs() > f64::EPSILON {
-                self.drop("temperature");
-            }
-            self.set("temperature", taken);
-        }
-        if let Some(top_p) = request.top_p {
-            self.set("top_p", top_p);
-        }
-        if let Some(top_k) = request.top_k {
-            // Not part of the dialect: only where the catalogue says how it is spelled there.
-            if self.quirks.rename.as_ref().is_some_and(|names| names.contains_key("top_k")) {
-                self.set("top_k", top_k);
-            } else {
-                self.drop("top_k");
-            }
-        }
+        self.sampling();
         if !request.stop.is_empty() {
             let most = self.quirks.max_stop.unwrap_or(usize::MAX);
             if request.stop.len() > most {
@@ -205,9 +165,7 @@ impl Draft<'_> {
                 self.set("stop", kept);
             }
         }
-        if let Some(user) = &request.user {
-            self.set("user", short_user(user));
-        }
+        self.user();
     }
 }
 
@@ -257,28 +215,13 @@ fn function(tool: &Tool, cache: bool) -> Value {
     json
 }
 
-/// The client's name for its user, or a stand-in of it where it is too long for OpenAI.
-fn short_user(user: &str) -> String {
-    if user.len() <= LONGEST_USER {
-        return user.to_owned();
-    }
-    format!("user_{:016x}{:016x}", fnv(user, 0), fnv(user, 1))
-}
-
-/// The FNV-1a hash: the same name always has the same stand-in.
-fn fnv(text: &str, seed: u64) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325 ^ seed, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
-
 /// Nine letters or digits that stand for an id, as Mistral wants them.
 pub(super) fn nine(id: &str) -> String {
     if id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return id.to_owned();
     }
     let letters = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    let mut rest = fnv(id, 2);
+    let mut rest = ids::hash(id, 2);
     (0..9)
         .map(|_| {
             let letter = char::from(letters[(rest % 62) as usize]);
@@ -290,10 +233,10 @@ pub(super) fn nine(id: &str) -> String {
 
 /// The id in `^[a-zA-Z0-9_-]{1,64}$`.
 pub(super) fn word(id: &str) -> String {
-    let spelled = crate::messages::ids::to_word(id);
+    let spelled = ids::to_word(id);
     if (1..=64).contains(&spelled.len()) {
         spelled.into_owned()
     } else {
-        format!("call_{:016x}{:016x}", fnv(id, 0), fnv(id, 1))
+        format!("call_{:016x}{:016x}", ids::hash(id, 0), ids::hash(id, 1))
     }
 }

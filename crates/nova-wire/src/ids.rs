@@ -12,15 +12,15 @@ use std::borrow::Cow;
 const MARK: &str = "ns1_";
 
 /// The longest id of a tool call that Anthropic takes, in bytes.
-pub const LONGEST_ID: usize = 64;
+pub(crate) const LONGEST_ID: usize = 64;
 
 /// The longest tool name that Anthropic takes, in bytes.
-pub const LONGEST_NAME: usize = 128;
+pub(crate) const LONGEST_NAME: usize = 128;
 
 /// The word in the alphabet `[a-zA-Z0-9_-]`; unchanged where it already is.
 ///
 /// `-` escapes: `--` is itself, `-d` a dot, `-c` a colon, `-s` a slash, `-x` two hexadecimal digits.
-pub fn to_word(id: &str) -> Cow<'_, str> {
+pub(crate) fn to_word(id: &str) -> Cow<'_, str> {
     if !id.starts_with(MARK) && id.bytes().all(is_word) {
         return Cow::Borrowed(id);
     }
@@ -45,7 +45,7 @@ pub fn to_word(id: &str) -> Cow<'_, str> {
 }
 
 /// What [`to_word`] was given. Any other word is itself.
-pub fn from_word(word: &str) -> Cow<'_, str> {
+pub(crate) fn from_word(word: &str) -> Cow<'_, str> {
     match word.strip_prefix(MARK).and_then(unescape) {
         // Only what `to_word` writes is read back; anything else only looks like it.
         Some(id) if to_word(&id) == word => Cow::Owned(id),
@@ -55,7 +55,7 @@ pub fn from_word(word: &str) -> Cow<'_, str> {
 
 /// An id of at most [`LONGEST_ID`] letters, for a history that goes to a provider. The provider never
 /// repeats such an id, so a long one may be told by its hash; the same id always gives the same word.
-pub fn fit(id: &str) -> Cow<'_, str> {
+pub(crate) fn fit(id: &str) -> Cow<'_, str> {
     let word = to_word(id);
     if word.len() <= LONGEST_ID && !word.is_empty() {
         return word;
