@@ -4,7 +4,7 @@ use super::{Finding, Tree};
 use crate::metadata::Package;
 
 /// An arrow means "may depend on". Development dependencies may use `nova-testkit` besides.
-const EDGES: [(&str, &[&str]); 11] = [
+const EDGES: [(&str, &[&str]); 12] = [
     (
         "novastack",
         &[
@@ -16,6 +16,7 @@ const EDGES: [(&str, &[&str]); 11] = [
             "nova-wire",
             "nova-route",
             "nova-limit",
+            "nova-eval",
         ],
     ),
     (
@@ -23,6 +24,7 @@ const EDGES: [(&str, &[&str]); 11] = [
         &["nova-route", "nova-limit", "nova-ledger", "nova-upstream", "nova-catalog", "nova-wire"],
     ),
     ("nova-engine", &[]),
+    ("nova-eval", &["nova-route", "nova-catalog"]),
     ("nova-route", &["nova-catalog"]),
     ("nova-limit", &[]),
     ("nova-ledger", &["nova-catalog", "nova-wire"]),
@@ -34,7 +36,7 @@ const EDGES: [(&str, &[&str]); 11] = [
 ];
 
 /// No IO, no clock, no randomness: time and seeds are arguments.
-pub(super) const PURE: [&str; 4] = ["nova-wire", "nova-catalog", "nova-route", "nova-limit"];
+pub(super) const PURE: [&str; 5] = ["nova-wire", "nova-catalog", "nova-route", "nova-limit", "nova-eval"];
 
 /// Pulled in at any depth, these bring a runtime, sockets or a database.
 const IO: [&str; 7] = ["tokio", "hyper", "axum", "sqlx", "mio", "socket2", "rustls"];
