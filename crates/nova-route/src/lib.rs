@@ -7,10 +7,13 @@
 //! [`Plan`] says what it decided; a [`Table`] is what the operator configured, made by a
 //! [`TableBuilder`]; `names` is how a model's name is found in any spelling.
 //! [`rules`] is the language of conditions, `router` their order, `task` tells what a request is about.
+//! [`quality`] is how well a model is likely to answer, [`Pacer`] what that may cost.
 
 mod facts;
 mod names;
+mod pacer;
 mod plan;
+pub mod quality;
 mod router;
 pub mod rules;
 mod select;
@@ -19,6 +22,7 @@ mod task;
 
 pub use facts::{Facts, Health, Named};
 pub use names::fold;
+pub use pacer::Pacer;
 pub use plan::{Attempt, DeploymentId, Missing, NoRoute, Plan, Why};
 pub use router::{Judged, RuleEntry};
 pub use select::plan;
