@@ -6,10 +6,12 @@
 //! Reading order: [`plan`] is the decision; [`Facts`] and [`Health`] are what it may look at; a
 //! [`Plan`] says what it decided; a [`Table`] is what the operator configured, made by a
 //! [`TableBuilder`]; `names` is how a model's name is found in any spelling.
-//! [`rules`] is the language of conditions, `router` their order, `task` tells what a request is about.
+//! [`rules`] is the language of conditions, `router` their order, `task` tells what a request is about,
+//! and [`features`] is what everything learnt sees of a text.
 //! [`quality`] is how well a model is likely to answer, [`Pacer`] what that may cost.
 
 mod facts;
+pub mod features;
 mod names;
 mod pacer;
 mod plan;
