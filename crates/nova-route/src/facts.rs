@@ -34,6 +34,12 @@ pub struct Facts<'a> {
     pub key_name: Option<&'a str>,
     /// The owner of the caller's key.
     pub key_owner: Option<&'a str>,
+    /// A number that stands for the caller's key.
+    pub key: Option<u64>,
+    /// A number that stands for the conversation that the request goes on with.
+    pub session: Option<u64>,
+    /// A number that stands for the user behind the caller, where the request names one.
+    pub user: Option<u64>,
     /// What the request is about.
     pub task: Option<&'a str>,
     /// How sure that is, 0 to 1.
@@ -44,12 +50,10 @@ pub struct Facts<'a> {
     pub budget: Option<f64>,
     /// What the key may still spend, in US dollars.
     pub budget_left: Option<f64>,
+    /// How much quality (0 to 1) one US dollar must buy, as the key's pacer says.
+    pub quality_per_usd: Option<f64>,
     /// The language of the prompt.
     pub lang: Option<&'a str>,
-    /// Whether the provider knows the beginning of the prompt.
-    pub cache_warm: Option<bool>,
-    /// Milliseconds to the first token that 95 % of answers stay below.
-    pub p95_ttft_ms: Option<f64>,
     /// The time, in Unix milliseconds.
     pub now_ms: Option<i64>,
     /// The key's tags.
@@ -98,13 +102,4 @@ impl fmt::Debug for Named<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.0.is_some() { "Named(…)" } else { "Named(none)" })
     }
-}
-
-/// What is known of a deployment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Health {
-    /// Nothing speaks against it.
-    Good,
-    /// It rests after repeated failures (its breaker is open).
-    Open,
 }

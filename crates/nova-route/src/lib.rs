@@ -3,13 +3,16 @@
 //! Invariant: a plan is a pure function of the table, the facts, the health that it is told and a seed.
 //! The same four give the same plan, so every decision can be replayed and explained.
 //!
-//! Reading order: [`plan`] is the decision; [`Facts`] and [`Health`] are what it may look at; a
+//! Reading order: [`plan`] is the decision; [`Facts`] and a [`World`] are what it may look at; a
 //! [`Plan`] says what it decided; a [`Table`] is what the operator configured, made by a
 //! [`TableBuilder`]; `names` is how a model's name is found in any spelling.
-//! [`rules`] is the language of conditions, `router` their order, `task` tells what a request is about,
+//! [`rules`] is the language of conditions, `router` their order, [`choose`] ranks models where neither
+//! names one, `experiment` splits traffic, `task` tells what a request is about,
 //! and [`features`] is what everything learnt sees of a text.
 //! [`quality`] is how well a model is likely to answer, [`Pacer`] what that may cost.
 
+pub mod choose;
+mod experiment;
 mod facts;
 pub mod features;
 mod names;
@@ -21,12 +24,15 @@ pub mod rules;
 mod select;
 mod table;
 mod task;
+mod world;
 
-pub use facts::{Facts, Health, Named};
+pub use experiment::{ArmEntry, ExperimentEntry, Unit};
+pub use facts::{Facts, Named};
 pub use names::fold;
 pub use pacer::Pacer;
-pub use plan::{Attempt, DeploymentId, Missing, NoRoute, Plan, Why};
+pub use plan::{Attempt, DeploymentId, Exposure, Missing, NoRoute, Plan, Why};
 pub use router::{Judged, RuleEntry};
 pub use select::plan;
-pub use table::{Candidate, ModelEntry, Table, TableBuilder, TableError};
+pub use table::{Candidate, Choosing, ModelEntry, Needs, Table, TableBuilder, TableError};
 pub use task::{Classifier, KEYWORDS};
+pub use world::{Estimate, Health, Signals, World};

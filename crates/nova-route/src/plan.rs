@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
+use crate::choose::{Choice, Mode};
+
 /// A deployment, by its place in the configuration's list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
@@ -18,17 +20,34 @@ impl DeploymentId {
 }
 
 /// The deployments to try, in order, and those that were left out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Plan {
     /// The model that was asked for, or that a rule chose, by its own name.
     #[serde(serialize_with = "as_text")]
     pub asked: Arc<str>,
-    /// Why it is that model: [`Why::Asked`], [`Why::Rule`] or [`Why::Rest`].
+    /// Why it is that model: [`Why::Asked`], [`Why::Rule`], [`Why::Rest`], [`Why::Mode`] or [`Why::Arm`].
     pub by: Why,
     /// What to try, first to last. Never empty, never the same deployment twice.
     pub attempts: Vec<Attempt>,
     /// What was considered and left out.
     pub removed: Vec<(DeploymentId, Why)>,
+    /// How models were ranked, where the choice among them was ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub choice: Option<Box<Choice>>,
+    /// The experiment that this request is part of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exposure: Option<Exposure>,
+}
+
+/// That a request is part of an experiment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Exposure {
+    /// The experiment's name.
+    #[serde(serialize_with = "as_text")]
+    pub experiment: Arc<str>,
+    /// The arm's name.
+    #[serde(serialize_with = "as_text")]
+    pub arm: Arc<str>,
 }
 
 /// One deployment to try.
@@ -64,17 +83,33 @@ pub enum Why {
     },
     /// It serves the model for requests that no rule is about.
     Rest,
+    /// It serves a model that was chosen by a mode.
+    Mode {
+        /// The mode.
+        mode: Mode,
+    },
+    /// It serves the model of an experiment's arm.
+    Arm,
     /// It serves a fallback of that model.
     Fallback,
     /// It serves a fallback of all models.
     DefaultFallback,
     /// It rests after repeated failures, so it is tried last.
     Resting,
+    /// Its provider said that it is asked too often, so it is tried after the others.
+    Limited,
     /// The prompt is clearly longer than its model's context, so it is tried after those that it fits.
     TooLong {
         /// The context in tokens.
         context: u64,
     },
+    /// Its model cannot give an answer as long as is asked for.
+    ShortAnswers {
+        /// The most tokens that it gives.
+        most: u64,
+    },
+    /// The request should cost more there than it may.
+    TooDear,
     /// The caller's key may not use its model.
     NotAllowed,
     /// Its model cannot do what the request needs.
@@ -97,6 +132,11 @@ impl fmt::Display for Why {
             Self::Rule { rule } => write!(f, "rule {rule} chooses its model"),
             Self::RuleFallback { rule } => write!(f, "rule {rule} falls back to its model"),
             Self::Rest => f.write_str("it serves what no rule is about"),
+            Self::Mode { mode } => write!(f, "it is chosen by `{}`", mode.word()),
+            Self::Arm => f.write_str("an experiment chooses its model"),
+            Self::Limited => f.write_str("its provider asked for a pause"),
+            Self::ShortAnswers { most } => write!(f, "its answers have at most {most} tokens"),
+            Self::TooDear => f.write_str("the request should cost more there than it may"),
             Self::Asked => f.write_str("it serves the model that was asked for"),
             Self::Fallback => f.write_str("it serves a fallback of that model"),
             Self::DefaultFallback => f.write_str("it serves the default fallback"),
@@ -140,9 +180,6 @@ pub enum NoRoute {
         /// Up to three names that look like it, the likeliest first. Only models that the key may use.
         nearest: Vec<String>,
     },
-    /// The choice is left to rules, none of them holds, and there is no default.
-    #[error("no rule holds, and there is no default")]
-    NoRule,
     /// The model is known, and nothing that is configured serves it or a fallback of it.
     #[error("no deployment of this model is configured")]
     NoDeployment,
@@ -155,8 +192,14 @@ pub enum NoRoute {
         /// What they lack.
         missing: Missing,
     },
+    /// The choice is ours, and every model was removed; this is why the last one was.
+    #[error("no model can serve this request: of the last one, {why}")]
+    NoneLeft {
+        /// Why.
+        why: Why,
+    },
 }
 
-fn as_text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn as_text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(text)
 }

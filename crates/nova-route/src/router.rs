@@ -4,20 +4,19 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::choose::{Mode, cost};
 use crate::facts::Facts;
 use crate::plan::Why;
-use crate::rules::{Asks, Condition};
+use crate::rules::{Asks, Condition, OfModel};
 use crate::table::Model;
-
-/// An answer is assumed to have at most this many tokens, until somebody has measured how long answers are.
-const ASSUMED_OUTPUT: u64 = 1024;
+use crate::world::World;
 
 /// A rule to add.
 #[derive(Clone, Debug)]
 pub struct RuleEntry {
     /// When it holds; `None` always does.
     pub condition: Option<Condition>,
-    /// The model that it chooses, by any name.
+    /// The model that it chooses, by any name; or `auto:` and a mode.
     pub model: String,
     /// What to try after it, by any name.
     pub fallback: Vec<String>,
@@ -38,8 +37,18 @@ pub(crate) struct Router {
 #[derive(Debug)]
 pub(crate) struct Rule {
     pub(crate) condition: Option<Condition>,
-    /// The models to try, in order. Never empty.
+    /// How the models are ranked that come before those of the chain, where the rule names no model.
+    pub(crate) mode: Option<Mode>,
+    /// The models to try, in order. Empty only where there is a mode.
     pub(crate) chain: Vec<(u32, Why)>,
+}
+
+/// What rules say.
+pub(crate) enum Chosen<'r> {
+    /// These models; none where no rule holds and nothing is for the rest.
+    Chain(&'r [(u32, Why)]),
+    /// The models in the order of this mode, then these.
+    Mode(Mode, &'r [(u32, Why)]),
 }
 
 /// What a rule says of a request.
@@ -50,7 +59,7 @@ pub struct Judged {
     /// Its condition; `None` always holds.
     #[serde(rename = "if", skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
-    /// The model that it would choose, by its own name.
+    /// The model that it would choose, by its own name; or `auto:` and a mode.
     #[serde(rename = "use")]
     pub model: String,
     /// Whether it holds.
@@ -66,20 +75,27 @@ impl Router {
     }
 
     /// The models to try, and the rule that chose them, if one did. Does not allocate.
-    pub(crate) fn choose(&self, models: &[Model], facts: &Facts<'_>) -> &[(u32, Why)] {
-        let holds = |rule: &&Rule| rule.holds(models, facts);
-        self.rules.iter().find(holds).map_or(&self.rest, |rule| &rule.chain)
+    pub(crate) fn choose(&self, models: &[Model], facts: &Facts<'_>, world: &dyn World) -> Chosen<'_> {
+        match self.rules.iter().find(|rule| rule.holds(models, facts, world)) {
+            None => Chosen::Chain(&self.rest),
+            Some(Rule { mode: Some(mode), chain, .. }) => Chosen::Mode(*mode, chain),
+            Some(rule) => Chosen::Chain(&rule.chain),
+        }
     }
 
-    pub(crate) fn judged(&self, models: &[Model], facts: &Facts<'_>) -> Vec<Judged> {
+    pub(crate) fn judged(&self, models: &[Model], facts: &Facts<'_>, world: &dyn World) -> Vec<Judged> {
         let judge = |(place, rule): (u32, &Rule)| {
-            let model = rule.model(models)?;
+            let model = rule.model(models);
+            let chosen = match rule.mode {
+                Some(mode) => format!("auto:{}", mode.word()),
+                None => model?.name.to_string(),
+            };
             Some(Judged {
                 rule: place,
                 condition: rule.condition.as_ref().map(|condition| condition.text().to_owned()),
-                model: model.name.to_string(),
-                holds: rule.holds(models, facts),
-                est_cost: est_cost(model, facts),
+                model: chosen,
+                holds: rule.holds(models, facts, world),
+                est_cost: model.and_then(|model| of_model(model, facts, world).est_cost),
             })
         };
         (1..).zip(&self.rules).filter_map(judge).collect()
@@ -88,25 +104,35 @@ impl Router {
 
 impl Rule {
     fn model<'m>(&self, models: &'m [Model]) -> Option<&'m Model> {
+        if self.mode.is_some() {
+            return None;
+        }
         self.chain.first().and_then(|(model, _)| models.get(*model as usize))
     }
 
-    fn holds(&self, models: &[Model], facts: &Facts<'_>) -> bool {
+    fn holds(&self, models: &[Model], facts: &Facts<'_>, world: &dyn World) -> bool {
         self.condition.as_ref().is_none_or(|condition| {
-            let cost = || self.model(models).and_then(|model| est_cost(model, facts));
-            condition.holds(facts, if condition.asks().est_cost { cost() } else { None })
+            let model = if condition.asks().of_model { self.model(models) } else { None };
+            condition
+                .holds(facts, &model.map_or_else(OfModel::default, |model| of_model(model, facts, world)))
         })
     }
 }
 
-/// What a request would cost with a model, in US dollars: its prompt and an answer of the length that it
-/// allows, at the price of the model's first deployment at this hour.
-fn est_cost(model: &Model, facts: &Facts<'_>) -> Option<f64> {
-    let price = model.price.as_deref()?;
-    let output = facts.max_tokens.map_or(ASSUMED_OUTPUT, |tokens| tokens.min(ASSUMED_OUTPUT));
-    let usage = nova_catalog::Usage { input: facts.prompt_tokens, output, ..nova_catalog::Usage::default() };
-    // Exact up to some millions of dollars.
-    Some(price.cost(&usage, facts.now_ms?).nanos() as f64 / 1e9)
+/// What is known of a request with a model: by its first deployment, at the price of this hour.
+fn of_model(model: &Model, facts: &Facts<'_>, world: &dyn World) -> OfModel {
+    let Some(first) = model.groups.first().and_then(|group| group.first()) else { return OfModel::default() };
+    let signals = world.signals(first.deployment);
+    let estimate = world.estimate(model.index, facts.task);
+    let price = model.price.as_deref().filter(|_| facts.now_ms.is_some());
+    OfModel {
+        est_cost: price.map(|price| cost::expected(price, facts, &signals, &estimate).usd()),
+        p95_ttft_ms: signals.p95_ttft_ms.map(f64::from),
+        cache_warm: Some(model.groups.iter().flatten().any(|place| {
+            let signals = world.signals(place.deployment);
+            signals.cached_tokens > 0
+        })),
+    }
 }
 
 /// The chain of a rule: its models, the fallbacks of the first, what is for the rest, the default.

@@ -2,164 +2,319 @@
 
 use std::sync::Arc;
 
-use crate::facts::{Facts, Health};
-use crate::plan::{Attempt, DeploymentId, Missing, NoRoute, Plan, Why};
-use crate::table::{Model, Place, Table};
+use crate::choose::balance::{self, Draws};
+use crate::choose::{Aim, Choice, Mode, Offer, Scored, cost, filter, rank};
+use crate::facts::Facts;
+use crate::plan::{Attempt, DeploymentId, Exposure, NoRoute, Plan, Why};
+use crate::router::Chosen;
+use crate::table::{Model, Place, Table, Target};
+use crate::world::{Health, Signals, World};
 
-/// A prompt counts as too long for a context when its estimate is longer by a quarter: estimates are
-/// off by less than that, and a client who is close to the limit wants the model that he asked for.
-const CLEARLY: u64 = 4;
 /// Names suggested for an unknown one.
 const SUGGESTIONS: usize = 3;
 
 /// Which deployments to try for a request, in order.
 ///
-/// The order: deployments of the model asked for, by priority, equal ones shuffled by weight from
-/// `seed`; those of the model's fallbacks; those of the default fallback. Deployments whose model the
-/// prompt clearly overflows move behind those, and deployments that rest move behind all. What the key
-/// may not use and what cannot take the request is removed, and so is what exceeds the table's bound.
+/// Who names a model gets its deployments, those of its fallbacks, and those of the default fallback. Who
+/// leaves the choice to us gets what the first rule that holds says; where none holds, all models that can
+/// serve the request, ranked by a [`Mode`]. An experiment on the chosen model may put another one first.
+///
+/// Within a model the operator's priorities come first, then what [`crate::choose`] says. Deployments whose
+/// model the prompt clearly overflows move behind those, those whose provider asked for a pause behind
+/// these, and those that rest behind all. What the key may not use and what cannot take the request is
+/// removed, and so is what exceeds the table's bound.
 ///
 /// # Errors
 /// [`NoRoute`] says why nothing is left to try.
-pub fn plan(
-    table: &Table,
-    facts: &Facts<'_>,
-    health: &dyn Fn(DeploymentId) -> Health,
-    seed: u64,
-) -> Result<Plan, NoRoute> {
-    if let Some(router) = table.router.as_ref().filter(|router| router.owns(facts.model)) {
-        let chain = router.choose(&table.models, facts);
-        let Some((model, by)) = chain.first() else { return Err(NoRoute::NoRule) };
-        let Some(model) = table.models.get(*model as usize) else { return Err(NoRoute::NoDeployment) };
-        return along(table, facts, chain, (None, seed)).finish(table, (&model.name, *by), health);
-    }
-    let Some((asked, provider)) = table.resolve(facts.model) else {
-        let allowed = |model: usize| u32::try_from(model).is_ok_and(|model| is_allowed(table, facts, model));
-        return Err(NoRoute::Unknown { nearest: table.nearest(facts.model, SUGGESTIONS, allowed) });
-    };
-    if !is_allowed(table, facts, asked) {
-        return Err(NoRoute::NotAllowed);
-    }
-    let Some(model) = table.models.get(asked as usize) else { return Err(NoRoute::NoDeployment) };
-    along(table, facts, &model.chain, (provider, seed)).finish(table, (&model.name, Why::Asked), health)
-}
-
-/// The deployments of a chain of models.
-fn along(
-    table: &Table,
-    facts: &Facts<'_>,
-    chain: &[(u32, Why)],
-    (provider, seed): (Option<u32>, u64),
-) -> Draft {
-    let mut draft = Draft { attempts: Vec::with_capacity(4), removed: Vec::new(), seed };
-    for &(index, why) in chain {
-        // Who names a provider wants that provider, not another model elsewhere.
-        if provider.is_some() && why != Why::Asked {
-            break;
+pub fn plan<'f>(table: &Table, facts: &Facts<'f>, world: &dyn World, seed: u64) -> Result<Plan, NoRoute> {
+    let of = &Planning { table, facts, world, seed };
+    match table.target(facts.model) {
+        Target::Rules(router) => match router.choose(&table.models, facts, world) {
+            Chosen::Chain([]) => of.by_mode(&table.choosing.aim(), &[]),
+            Chosen::Chain(chain) => of.along(chain, None),
+            Chosen::Mode(mode, rest) => of.by_mode(&table.choosing.aim_of(mode), rest),
+        },
+        Target::Auto { mode: None, task: Some(task) } => {
+            let facts = &Facts { task: Some(task), task_confidence: Some(1.0), ..*facts };
+            let chosen = table.router.as_ref().map(|router| router.choose(&table.models, facts, world));
+            let of = &Planning { table, facts, world, seed };
+            match chosen {
+                Some(Chosen::Chain(chain @ [_, ..])) => of.along(chain, None),
+                Some(Chosen::Mode(mode, rest)) => of.by_mode(&table.choosing.aim_of(mode), rest),
+                Some(Chosen::Chain([])) | None => of.by_mode(&table.choosing.aim(), &[]),
+            }
         }
-        let Some(model) = table.models.get(index as usize) else { continue };
-        match refusal(table, facts, (index, model), why) {
-            Some(why) => draft.refuse(model, why),
-            None => draft.add(model, (why, provider), facts),
+        Target::Auto { mode, task } => {
+            let aim = mode.map_or_else(|| table.choosing.aim(), |mode| table.choosing.aim_of(mode));
+            let facts = &Facts { task: task.or(facts.task), ..*facts };
+            Planning { table, facts, world, seed }.by_mode(&aim, &[])
+        }
+        Target::Model(asked, provider) => {
+            if !is_allowed(table, facts, asked) {
+                return Err(NoRoute::NotAllowed);
+            }
+            let Some(model) = table.models.get(asked as usize) else { return Err(NoRoute::NoDeployment) };
+            of.along(&model.chain, provider)
+        }
+        Target::Unknown => {
+            let allowed =
+                |model: usize| u32::try_from(model).is_ok_and(|model| is_allowed(table, facts, model));
+            Err(NoRoute::Unknown { nearest: table.nearest(facts.model, SUGGESTIONS, allowed) })
         }
     }
-    draft
 }
 
 fn is_allowed(table: &Table, facts: &Facts<'_>, model: u32) -> bool {
     facts.allowed_models.is_none_or(|allowed| {
-        allowed.iter().any(|name| table.resolve(name).is_some_and(|(allowed, _)| allowed == model))
+        allowed.iter().any(|name| table.find(name).is_some_and(|allowed| allowed == model as usize))
     })
 }
 
-/// Why none of a model's deployments can be used.
-fn refusal(table: &Table, facts: &Facts<'_>, (index, model): (u32, &Model), why: Why) -> Option<Why> {
-    if why != Why::Asked && !is_allowed(table, facts, index) {
-        return Some(Why::NotAllowed);
+/// One decision's arguments.
+struct Planning<'p, 'f> {
+    table: &'p Table,
+    facts: &'p Facts<'f>,
+    world: &'p dyn World,
+    seed: u64,
+}
+
+impl Planning<'_, '_> {
+    /// The deployments of a chain of models; its first one may be part of an experiment.
+    fn along(&self, chain: &[(u32, Why)], provider: Option<u32>) -> Result<Plan, NoRoute> {
+        let Some(&(first, by)) = chain.first() else { return Err(NoRoute::NoDeployment) };
+        let mut draft = Draft::new(self.seed);
+        let arm = if provider.is_none() { self.arm(first) } else { None };
+        let (mut asked, mut decided) = (first, by);
+        if let Some((model, exposure)) = arm {
+            (asked, decided) = (model, Why::Arm);
+            draft.exposure = Some(exposure);
+            self.extend(&mut draft, (model, Why::Arm), None);
+        }
+        for &(model, why) in chain {
+            // Who names a provider wants that provider, not another model elsewhere.
+            if provider.is_some() && why != Why::Asked {
+                break;
+            }
+            if draft.exposure.is_none() || model != asked {
+                self.extend(&mut draft, (model, why), provider);
+            }
+        }
+        let asked = self.table.models.get(asked as usize).ok_or(NoRoute::NoDeployment)?;
+        draft.finish(self.table, (&asked.name, decided))
     }
-    let missing = match facts {
-        facts if facts.has_images && !model.images => Missing::Images,
-        facts if facts.has_tools && !model.tools => Missing::Tools,
-        _ => return None,
-    };
-    Some(Why::Incapable { missing })
+
+    /// The arm of the experiment on a model that this request is part of, where that arm can serve it.
+    fn arm(&self, model: u32) -> Option<(u32, Exposure)> {
+        let experiment = self.table.experiments.iter().find(|experiment| experiment.model == model)?;
+        let arm = experiment.arm(self.facts, self.seed)?;
+        let (experiment, name) = (Arc::clone(&experiment.name), Arc::clone(&arm.name));
+        let can = self.refusal(arm.model, Why::Arm).is_none()
+            && self.table.models.get(arm.model as usize).is_some_and(|model| !model.groups.is_empty());
+        can.then_some((arm.model, Exposure { experiment, arm: name }))
+    }
+
+    fn extend(&self, draft: &mut Draft, (index, why): (u32, Why), provider: Option<u32>) {
+        let Some(model) = self.table.models.get(index as usize) else { return };
+        match self.refusal(index, why) {
+            Some(why) => draft.refuse(model, why),
+            None => {
+                let found = self.deployments(model, (why, provider), false, draft);
+                draft.attempts.extend(found);
+            }
+        }
+    }
+
+    /// Why none of a model's deployments can be used.
+    fn refusal(&self, index: u32, why: Why) -> Option<Why> {
+        if why != Why::Asked && !is_allowed(self.table, self.facts, index) {
+            return Some(Why::NotAllowed);
+        }
+        let model = self.table.models.get(index as usize)?;
+        filter::missing(self.facts, model).map(|missing| Why::Incapable { missing })
+    }
+
+    /// The deployments of a model in order; those that are in the plan already are not listed again.
+    fn deployments(
+        &self,
+        model: &Model,
+        (why, provider): (Why, Option<u32>),
+        by_cost: bool,
+        draft: &mut Draft,
+    ) -> Vec<Attempt> {
+        let overflows = filter::overflows(self.facts, model);
+        let mut found = Vec::with_capacity(model.groups.len());
+        for group in &model.groups {
+            let seed = draft.next_seed();
+            let mut add = |place: &Place, health: Health| {
+                if provider.is_some_and(|asked| asked != place.provider) {
+                    draft.removed.push((place.deployment, Why::OtherProvider));
+                } else if !draft.holds(place.deployment) {
+                    let demoted = match health {
+                        Health::Open => Some(Why::Resting),
+                        Health::Limited => Some(Why::Limited),
+                        Health::Good => overflows,
+                    };
+                    let model = Arc::clone(&model.name);
+                    found.push(Attempt { deployment: place.deployment, model, why, demoted });
+                }
+            };
+            if let [place] = group.as_slice() {
+                add(place, self.world.signals(place.deployment).health);
+                continue;
+            }
+            let signals: Vec<Signals> =
+                group.iter().map(|place| self.world.signals(place.deployment)).collect();
+            let mut order = balance::order(group, &signals, &mut Draws(seed));
+            if by_cost {
+                let cost = |&place: &u32| {
+                    let place = place as usize;
+                    self.cost(model, group[place].deployment, &signals[place])
+                        .map_or(i64::MAX, |cost| cost.total.nanos())
+                };
+                order.sort_by_cached_key(cost);
+            }
+            for place in order {
+                add(&group[place as usize], signals[place as usize].health);
+            }
+        }
+        found
+    }
+
+    fn cost(
+        &self,
+        model: &Model,
+        deployment: DeploymentId,
+        signals: &Signals,
+    ) -> Option<crate::choose::Cost> {
+        let price = self.table.price(deployment)?;
+        let estimate = self.world.estimate(model.index, self.facts.task);
+        Some(cost::expected(price, self.facts, signals, &estimate))
+    }
+
+    /// All models that can serve the request, in the order of a mode; then a chain.
+    fn by_mode(&self, aim: &Aim, rest: &[(u32, Why)]) -> Result<Plan, NoRoute> {
+        let aim = &Aim { quality_per_usd: self.facts.quality_per_usd.unwrap_or(0.0), ..*aim };
+        let why = Why::Mode { mode: aim.mode };
+        let by_cost = matches!(aim.mode, Mode::Capable | Mode::Cheap | Mode::Budget);
+        let mut draft = Draft::new(self.seed);
+        let (mut well, mut unwell) = (Vec::new(), Vec::new());
+        for index in self.table.pool() {
+            let Some(model) = self.table.models.get(index as usize).filter(|model| !model.groups.is_empty())
+            else {
+                continue;
+            };
+            let refusal = self.refusal(index, why).or_else(|| filter::no_room(self.facts, model));
+            if let Some(why) = refusal {
+                draft.refuse(model, why);
+                continue;
+            }
+            let attempts = self.deployments(model, (why, None), by_cost, &mut draft);
+            let Some(option) = self.option(model, attempts) else { continue };
+            let dear = self.facts.budget.is_some_and(|budget| option.offer.cost > budget);
+            match option {
+                _ if dear => draft.refuse(model, Why::TooDear),
+                option if option.attempts.iter().all(|attempt| attempt.demoted.is_some()) => {
+                    unwell.push(option);
+                }
+                option => well.push(option),
+            }
+        }
+        let (well, reach) = ranked(aim, well);
+        let (unwell, _) = ranked(aim, unwell);
+        let options: Vec<Ranked> = well.into_iter().chain(unwell).collect();
+        let Some(first) = options.first() else {
+            return Err(match draft.removed.last() {
+                Some((_, Why::NotAllowed)) | None => NoRoute::NoDeployment,
+                Some((_, why)) => NoRoute::NoneLeft { why: *why },
+            });
+        };
+        let asked = Arc::clone(&first.scored.model);
+        let task = self.facts.task.map(Box::from);
+        let mut scored = Vec::with_capacity(options.len());
+        for option in options {
+            scored.push(option.scored);
+            draft.attempts.extend(option.attempts);
+        }
+        draft.choice = Some(Box::new(Choice { aim: *aim, task, reach, ranked: scored }));
+        for &(model, why) in rest {
+            self.extend(&mut draft, (model, why), None);
+        }
+        draft.finish(self.table, (&asked, why))
+    }
+
+    /// What a model offers by the deployment that would be asked first.
+    fn option(&self, model: &Model, attempts: Vec<Attempt>) -> Option<Ranked> {
+        let first = attempts.iter().find(|attempt| attempt.demoted.is_none()).or(attempts.first())?;
+        let deployment = first.deployment;
+        let signals = self.world.signals(deployment);
+        let estimate = self.world.estimate(model.index, self.facts.task);
+        let price = self.table.price(deployment);
+        let cost = price.map(|price| cost::expected(price, self.facts, &signals, &estimate));
+        let offer = Offer {
+            cost: cost.map_or(f64::INFINITY, |cost| cost.usd()),
+            quality: f64::from(estimate.quality),
+            low: f64::from(estimate.low),
+            ttft_ms: signals.ttft_ms.map(f64::from),
+            tokens_per_s: signals.tokens_per_s.map(f64::from),
+        };
+        let scored = Scored {
+            model: Arc::clone(&model.name),
+            deployment,
+            cost,
+            quality: estimate.quality,
+            low: estimate.low,
+            measured: estimate.measured,
+            ttft_ms: signals.ttft_ms,
+            tokens_per_s: signals.tokens_per_s,
+        };
+        Some(Ranked { attempts, offer, scored })
+    }
+}
+
+/// A model that can serve the request.
+struct Ranked {
+    attempts: Vec<Attempt>,
+    offer: Offer,
+    scored: Scored,
+}
+
+/// Options from the best to the worst, and the lower bound that was enough.
+fn ranked(aim: &Aim, options: Vec<Ranked>) -> (Vec<Ranked>, Option<f64>) {
+    let offers: Vec<Offer> = options.iter().map(|option| option.offer).collect();
+    let (order, reach) = rank(aim, &offers);
+    let mut options: Vec<Option<Ranked>> = options.into_iter().map(Some).collect();
+    (order.into_iter().filter_map(|place| options.get_mut(place as usize)?.take()).collect(), reach)
 }
 
 /// A plan in the making.
 struct Draft {
     attempts: Vec<Attempt>,
     removed: Vec<(DeploymentId, Why)>,
+    choice: Option<Box<Choice>>,
+    exposure: Option<Exposure>,
     seed: u64,
 }
 
 impl Draft {
+    fn new(seed: u64) -> Self {
+        Self { attempts: Vec::with_capacity(4), removed: Vec::new(), choice: None, exposure: None, seed }
+    }
+
+    /// Another seed for each group of deployments.
+    fn next_seed(&mut self) -> u64 {
+        self.seed = self.seed.wrapping_add(0xD1B5_4A32_D192_ED03);
+        self.seed
+    }
+
+    fn holds(&self, deployment: DeploymentId) -> bool {
+        self.attempts.iter().any(|attempt| attempt.deployment == deployment)
+    }
+
     fn refuse(&mut self, model: &Model, why: Why) {
         self.removed.extend(model.groups.iter().flatten().map(|place| (place.deployment, why)));
     }
 
-    fn add(&mut self, model: &Model, (why, provider): (Why, Option<u32>), facts: &Facts<'_>) {
-        let demoted = model
-            .context
-            .filter(|&context| facts.prompt_tokens > context.saturating_add(context / CLEARLY))
-            .map(|context| Why::TooLong { context });
-        for group in &model.groups {
-            let chosen: &[Place] = match group.as_slice() {
-                one @ [_] | one @ [] => one,
-                several => &self.shuffled(several),
-            };
-            for place in chosen {
-                if provider.is_some_and(|asked| asked != place.provider) {
-                    self.removed.push((place.deployment, Why::OtherProvider));
-                } else if self.attempts.iter().all(|attempt| attempt.deployment != place.deployment) {
-                    let model = Arc::clone(&model.name);
-                    self.attempts.push(Attempt { deployment: place.deployment, model, why, demoted });
-                }
-            }
-        }
-    }
-
-    /// Places in an order drawn by weight: each next one is chosen among those left with a chance in
-    /// proportion to its weight; those of weight 0 come last, as they are listed.
-    fn shuffled(&mut self, places: &[Place]) -> Vec<Place> {
-        let mut places = places.to_vec();
-        let mut left: u64 = places.iter().map(|place| u64::from(place.weight)).sum();
-        for first in 0..places.len() {
-            if left == 0 {
-                break;
-            }
-            let mut drawn = self.draw(left);
-            let mut chosen = first;
-            for (index, place) in places.iter().enumerate().skip(first) {
-                let weight = u64::from(place.weight);
-                if drawn < weight {
-                    chosen = index;
-                    break;
-                }
-                drawn -= weight;
-            }
-            left -= u64::from(places[chosen].weight);
-            places[first..=chosen].rotate_right(1);
-        }
-        places
-    }
-
-    /// The next number below `bound` of this plan's sequence (SplitMix64; the bias of the
-    /// multiplication is below 2⁻³² for any sum of weights below 2³²).
-    fn draw(&mut self, bound: u64) -> u64 {
-        self.seed = self.seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.seed;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^= z >> 31;
-        ((u128::from(z) * u128::from(bound)) >> 64) as u64
-    }
-
-    fn finish(
-        mut self,
-        table: &Table,
-        (asked, by): (&Arc<str>, Why),
-        health: &dyn Fn(DeploymentId) -> Health,
-    ) -> Result<Plan, NoRoute> {
+    fn finish(mut self, table: &Table, (asked, by): (&Arc<str>, Why)) -> Result<Plan, NoRoute> {
         if self.attempts.is_empty() {
             let missing = self.removed.iter().find_map(|(_, why)| match why {
                 Why::Incapable { missing } => Some(*missing),
@@ -171,16 +326,12 @@ impl Draft {
             };
             return Err(missing.map_or_else(refused, |missing| NoRoute::Incapable { missing }));
         }
-        for attempt in &mut self.attempts {
-            if health(attempt.deployment) == Health::Open {
-                attempt.demoted = Some(Why::Resting);
-            }
-        }
         if self.attempts.iter().any(|attempt| attempt.demoted.is_some()) {
             // Stable: among equals the order above stays.
             self.attempts.sort_by_key(|attempt| match attempt.demoted {
                 None => 0,
-                Some(Why::Resting) => 2,
+                Some(Why::Limited) => 2,
+                Some(Why::Resting) => 3,
                 Some(_) => 1,
             });
         }
@@ -189,7 +340,8 @@ impl Draft {
             let cut = self.attempts.drain(bound as usize..);
             self.removed.extend(cut.map(|attempt| (attempt.deployment, Why::BeyondBound { bound })));
         }
-        Ok(Plan { asked: Arc::clone(asked), by, attempts: self.attempts, removed: self.removed })
+        let Self { attempts, removed, choice, exposure, .. } = self;
+        Ok(Plan { asked: Arc::clone(asked), by, attempts, removed, choice, exposure })
     }
 }
 

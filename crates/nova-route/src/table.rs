@@ -3,11 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::choose::{Aim, ENOUGH, Mode};
+use crate::experiment::{Arm, Experiment, ExperimentEntry};
 use crate::facts::Facts;
 use crate::names::{Names, fold};
 use crate::plan::{DeploymentId, Why};
 use crate::router::{self, Judged, Router, RuleEntry, SharedPrice};
 use crate::rules::Asks;
+use crate::world::World;
 
 /// Attempts in a plan, unless said otherwise.
 const DEFAULT_MAX_ATTEMPTS: u32 = 8;
@@ -15,6 +18,8 @@ const DEFAULT_MAX_ATTEMPTS: u32 = 8;
 const LONGEST_GUESS: usize = 64;
 /// Names less alike than this are no suggestion (Jaro-Winkler, 0 to 1).
 const ALIKE: f64 = 0.80;
+/// Who asks for this leaves the choice to us.
+const AUTO: &str = "auto";
 
 /// Models, their names, their deployments in order, and their fallbacks. Built once, read by every
 /// request.
@@ -27,15 +32,82 @@ pub struct Table {
     pub(crate) models: Vec<Model>,
     pub(crate) max_attempts: u32,
     pub(crate) router: Option<Router>,
+    pub(crate) choosing: Choosing,
+    /// The models that `choosing` names, or all.
+    pool: Vec<u32>,
+    pub(crate) experiments: Vec<Experiment>,
+    /// What each deployment charges, by its place.
+    prices: Vec<SharedPrice>,
+}
+
+/// How models are chosen where neither the client nor a rule names one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Choosing {
+    /// By what, where the client does not say it.
+    pub mode: Mode,
+    /// The share of the best model's quality that is enough, 0 to 1.
+    pub enough: f32,
+    /// The models to choose among, by any name; empty for all that have a deployment.
+    pub models: Vec<String>,
+}
+
+impl Default for Choosing {
+    fn default() -> Self {
+        Self { mode: Mode::Capable, enough: ENOUGH, models: Vec::new() }
+    }
+}
+
+impl Choosing {
+    /// What to aim for where the client does not say it.
+    pub(crate) const fn aim(&self) -> Aim {
+        self.aim_of(self.mode)
+    }
+
+    pub(crate) const fn aim_of(&self, mode: Mode) -> Aim {
+        Aim { mode, enough: self.enough, quality_per_usd: 0.0 }
+    }
+}
+
+/// What a name stands for.
+pub(crate) enum Target<'t, 'n> {
+    /// What rules say.
+    Rules(&'t Router),
+    /// A model, and the provider that the name demands.
+    Model(u32, Option<u32>),
+    /// The choice is ours.
+    Auto {
+        /// By what, where the name says it.
+        mode: Option<Mode>,
+        /// For which task, where the name says it.
+        task: Option<&'n str>,
+    },
+    /// Nothing.
+    Unknown,
+}
+
+/// What must be found out before a name can be planned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// What a human said: the task, how hard it is, the language.
+    pub text: bool,
+    /// Entries of the request's `metadata`.
+    pub metadata: bool,
+    /// Which conversation it goes on with, and which user is behind it.
+    pub session: bool,
+    /// Whether rules or a mode choose, so that budgets count.
+    pub choice: bool,
 }
 
 /// A model in the table.
 #[derive(Debug)]
 pub(crate) struct Model {
+    /// Its place in the table.
+    pub(crate) index: usize,
     pub(crate) name: Arc<str>,
     pub(crate) images: bool,
     pub(crate) tools: bool,
     pub(crate) context: Option<u64>,
+    pub(crate) max_output: Option<u64>,
     /// Deployments of equal priority stand together, the preferred group first.
     pub(crate) groups: Vec<Vec<Place>>,
     /// The model itself, then the models to fall back to.
@@ -60,6 +132,8 @@ pub struct TableBuilder {
     default_fallback: Vec<String>,
     max_attempts: Option<u32>,
     routed: Option<Routed>,
+    choosing: Choosing,
+    experiments: Vec<ExperimentEntry>,
 }
 
 /// What rules were added.
@@ -83,6 +157,8 @@ pub struct ModelEntry {
     pub tools: bool,
     /// Its context in tokens, where known.
     pub context: Option<u64>,
+    /// The most tokens of an answer, where known.
+    pub max_output: Option<u64>,
     /// Who serves it; may be empty.
     pub deployments: Vec<Candidate>,
     /// The models to try when none of them answers, by any name.
@@ -153,6 +229,18 @@ impl TableBuilder {
         self
     }
 
+    /// Sets how models are chosen where neither the client nor a rule names one.
+    pub fn choosing(&mut self, choosing: Choosing) -> &mut Self {
+        self.choosing = choosing;
+        self
+    }
+
+    /// Adds an experiment. A model is part of one at most: the first that names it.
+    pub fn experiment(&mut self, experiment: ExperimentEntry) -> &mut Self {
+        self.experiments.push(experiment);
+        self
+    }
+
     /// Sets how many attempts a plan may have. At least 1; 8 unless said otherwise.
     pub fn max_attempts(&mut self, bound: u32) -> &mut Self {
         self.max_attempts = Some(bound.max(1));
@@ -193,10 +281,12 @@ impl TableBuilder {
                 upstream_names.add(&format!("{}/{}", candidate.provider, candidate.upstream_model), index);
             }
             models.push(Model {
+                index: models.len(),
                 name: Arc::from(entry.name.as_str()),
                 images: entry.images,
                 tools: entry.tools,
                 context: entry.context,
+                max_output: entry.max_output,
                 groups: groups(&entry.deployments, &mut provider),
                 chain,
                 price: self.first(entry).and_then(|first| first.price.clone()),
@@ -207,7 +297,38 @@ impl TableBuilder {
             Some(routed) => Some(self.router(routed, &models, &default_fallback, &find)?),
         };
         let max_attempts = self.max_attempts.unwrap_or(DEFAULT_MAX_ATTEMPTS);
-        Ok(Table { names, providers, upstream_names, models, max_attempts, router })
+        let pool = match self.choosing.models.as_slice() {
+            [] => (0..).take(models.len()).collect(),
+            named => named.iter().map(|name| find(name)).collect::<Result<Vec<_>, _>>()?,
+        };
+        let experiments =
+            self.experiments.iter().map(|entry| experiment(entry, &find)).collect::<Result<Vec<_>, _>>()?;
+        let prices = self.prices();
+        let choosing = self.choosing;
+        Ok(Table {
+            names,
+            providers,
+            upstream_names,
+            models,
+            max_attempts,
+            router,
+            choosing,
+            pool,
+            experiments,
+            prices,
+        })
+    }
+
+    fn prices(&self) -> Vec<SharedPrice> {
+        let candidates = || self.models.iter().flat_map(|model| &model.deployments);
+        let count = candidates().map(|candidate| candidate.id.index() + 1).max().unwrap_or(0);
+        let mut prices = vec![None; count];
+        for candidate in candidates() {
+            if let Some(price) = prices.get_mut(candidate.id.index()) {
+                price.clone_from(&candidate.price);
+            }
+        }
+        prices
     }
 
     /// The deployment of a model that is tried first.
@@ -244,18 +365,21 @@ impl TableBuilder {
         let mut rules = Vec::with_capacity(routed.rules.len());
         let mut asks = Asks::default();
         for (rule, entry) in (1..).zip(&routed.rules) {
-            let model = find(&entry.model)?;
+            let mode = auto_mode(&entry.model);
+            let model = if mode.is_some() { None } else { Some(find(&entry.model)?) };
             let fallback = each(&entry.fallback)?;
             let fallback = fallback.into_iter().map(|model| (model, Why::RuleFallback { rule }));
             let chain = router::chain(
-                std::iter::once((model, Why::Rule { rule }))
+                (model.map(|model| (model, Why::Rule { rule })).into_iter())
                     .chain(fallback)
-                    .chain(after(model))
+                    .chain(model.map(after).unwrap_or_default())
                     .chain(rest.iter().copied())
                     .chain(last_of_all.iter().copied()),
             );
             asks = entry.condition.as_ref().map_or(asks, |condition| asks.and(condition.asks()));
-            rules.push(router::Rule { condition: entry.condition.clone(), chain });
+            // What a model is good at depends on the task.
+            asks.text |= mode.is_some();
+            rules.push(router::Rule { condition: entry.condition.clone(), mode, chain });
         }
         if !rest.is_empty() {
             rest = router::chain(rest.into_iter().chain(last_of_all));
@@ -303,6 +427,28 @@ impl TableBuilder {
     }
 }
 
+fn experiment(
+    entry: &ExperimentEntry,
+    find: &impl Fn(&str) -> Result<u32, TableError>,
+) -> Result<Experiment, TableError> {
+    let arms = entry.arms.iter().map(|arm| {
+        Ok(Arm { name: Arc::from(arm.name.as_str()), model: find(&arm.model)?, weight: arm.weight })
+    });
+    Ok(Experiment {
+        name: Arc::from(entry.name.as_str()),
+        model: find(&entry.model)?,
+        condition: entry.condition.clone(),
+        by: entry.by,
+        arms: arms.collect::<Result<Vec<_>, _>>()?,
+    })
+}
+
+/// The mode that a rule chooses by, where it names one instead of a model.
+pub(crate) fn auto_mode(name: &str) -> Option<Mode> {
+    let (auto, mode) = name.split_once(':')?;
+    if auto.eq_ignore_ascii_case(AUTO) { Mode::named(mode) } else { None }
+}
+
 fn groups(deployments: &[Candidate], provider: &mut impl FnMut(&str) -> u32) -> Vec<Vec<Place>> {
     let mut sorted: Vec<&Candidate> = deployments.iter().collect();
     sorted.sort_by_key(|candidate| candidate.priority);
@@ -328,16 +474,101 @@ impl Table {
         self.resolve(name).map(|(model, _)| model as usize)
     }
 
-    /// What must be known of a request before its rules can be asked; `None` where rules do not choose for
-    /// those who ask for this name.
-    pub fn asks(&self, name: &str) -> Option<Asks> {
-        self.router.as_ref().filter(|router| router.owns(name)).map(|router| router.asks)
+    /// What must be found out before a plan for this name can be made; what is not needed costs nothing.
+    pub fn needs(&self, name: &str) -> Needs {
+        let rules = |router: &Router| {
+            // Where no rule holds, a mode chooses, and what a model is good at depends on the task.
+            let text = router.asks.text || router.rest.is_empty();
+            Needs { text, metadata: router.asks.metadata, session: true, choice: true }
+        };
+        match self.target(name) {
+            Target::Rules(router) => rules(router),
+            Target::Auto { mode: None, task } => Needs {
+                text: task.is_none(),
+                ..self
+                    .router
+                    .as_ref()
+                    .map_or(Needs { session: true, choice: true, ..Needs::default() }, rules)
+            },
+            Target::Auto { task, .. } => {
+                Needs { text: task.is_none(), session: true, choice: true, ..Needs::default() }
+            }
+            Target::Model(model, _) => {
+                let several = self.models.get(model as usize).is_some_and(|model| match &*model.groups {
+                    [] => false,
+                    groups => groups.iter().any(|group| group.len() > 1),
+                });
+                let experiment = self.experiments.iter().find(|experiment| experiment.model == model);
+                let asks = experiment.and_then(|it| it.condition.as_ref()).map(|condition| condition.asks());
+                let asks = asks.unwrap_or_default();
+                Needs {
+                    text: asks.text,
+                    metadata: asks.metadata,
+                    session: several || experiment.is_some(),
+                    choice: false,
+                }
+            }
+            Target::Unknown => Needs::default(),
+        }
     }
 
     /// What every rule says of a request; empty where rules do not choose for it.
-    pub fn judged(&self, facts: &Facts<'_>) -> Vec<Judged> {
-        let router = self.router.as_ref().filter(|router| router.owns(facts.model));
-        router.map_or_else(Vec::new, |router| router.judged(&self.models, facts))
+    pub fn judged(&self, facts: &Facts<'_>, world: &dyn World) -> Vec<Judged> {
+        match self.target(facts.model) {
+            Target::Rules(router) => router.judged(&self.models, facts, world),
+            _ => Vec::new(),
+        }
+    }
+
+    /// What a name stands for. Names of models come before ours.
+    pub(crate) fn target<'n>(&self, name: &'n str) -> Target<'_, 'n> {
+        if let Some(router) = self.router.as_ref().filter(|router| router.owns(name)) {
+            return Target::Rules(router);
+        }
+        if let Some((model, provider)) = self.resolve(name) {
+            return Target::Model(model, provider);
+        }
+        let Some(rest) = name
+            .get(AUTO.len()..)
+            .filter(|_| name.as_bytes()[..AUTO.len()].eq_ignore_ascii_case(AUTO.as_bytes()))
+        else {
+            return Target::Unknown;
+        };
+        match (rest.as_bytes().first(), rest.get(1..)) {
+            (None, _) => Target::Auto { mode: None, task: None },
+            (Some(b':'), Some(mode)) => match Mode::named(mode) {
+                Some(mode) => Target::Auto { mode: Some(mode), task: None },
+                None => Target::Unknown,
+            },
+            (Some(b'/'), Some(task)) if !task.is_empty() => match task.split_once(':') {
+                None => Target::Auto { mode: None, task: Some(task) },
+                Some((task, mode)) => match Mode::named(mode) {
+                    Some(mode) => Target::Auto { mode: Some(mode), task: Some(task) },
+                    None => Target::Unknown,
+                },
+            },
+            _ => Target::Unknown,
+        }
+    }
+
+    /// The models to choose among, by their places.
+    pub(crate) fn pool(&self) -> impl Iterator<Item = u32> {
+        self.pool.iter().copied()
+    }
+
+    /// What a deployment charges.
+    pub(crate) fn price(&self, deployment: DeploymentId) -> Option<&nova_catalog::Price> {
+        self.prices.get(deployment.index())?.as_deref()
+    }
+
+    /// How many models there are.
+    pub fn len(&self) -> usize {
+        self.models.len()
+    }
+
+    /// Whether there is no model.
+    pub fn is_empty(&self) -> bool {
+        self.models.is_empty()
     }
 
     /// A model's own name, by its place.

@@ -258,6 +258,7 @@ impl Config {
                 images: model.capabilities.images,
                 tools: model.capabilities.tools,
                 context: model.context,
+                max_output: model.max_output,
                 deployments: self.candidates(&model.id),
                 fallbacks: self
                     .names

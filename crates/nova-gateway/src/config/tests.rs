@@ -380,7 +380,7 @@ fn the_local_engine_is_attached_once_it_runs() {
     assert_snapshot!(deployments(&config), @"local/house-model: house-model 0/1 local chat http://127.0.0.1:4000/v1/chat/completions");
     let table = config.table().unwrap();
     let facts = Facts { model: "House-Model", has_tools: false, ..Facts::default() };
-    assert!(nova_route::plan(&table, &facts, &|_| Health::Good, 0).is_ok());
+    assert!(nova_route::plan(&table, &facts, &|_: nova_route::DeploymentId| Health::Good, 0).is_ok());
 }
 
 #[test]

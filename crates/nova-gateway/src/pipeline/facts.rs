@@ -45,9 +45,12 @@ pub(super) struct Learnt<'a> {
 /// # Errors
 /// 400 for a budget that is no amount.
 pub(super) fn learn<'a>(snapshot: &Snapshot, asking: &Asking<'a>) -> Result<Learnt<'a>, GatewayError> {
-    let Some(asks) = snapshot.table.asks(&asking.peek.model) else { return Ok(Learnt::default()) };
-    let mut learnt = Learnt { budget: budget(asking.headers)?, ..Learnt::default() };
-    if asks.task {
+    let needs = snapshot.table.needs(&asking.peek.model);
+    let mut learnt = Learnt::default();
+    if needs.choice {
+        learnt.budget = budget(asking.headers)?;
+    }
+    if needs.text {
         let told = asking.headers.get(TASK).and_then(|value| value.to_str().ok()).map(str::trim);
         learnt.task = told.filter(|task| !task.is_empty()).map(Cow::Borrowed);
         if learnt.task.is_some() {
@@ -57,7 +60,7 @@ pub(super) fn learn<'a>(snapshot: &Snapshot, asking: &Asking<'a>) -> Result<Lear
             learnt.task = said.and_then(|said| snapshot.classifier.task(&said)).map(Cow::Borrowed);
         }
     }
-    if asks.metadata {
+    if needs.metadata {
         learnt.metadata = metadata(asking.body);
     }
     Ok(learnt)

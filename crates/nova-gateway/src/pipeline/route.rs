@@ -50,6 +50,8 @@ pub(super) fn line((plan, task): (&Plan, Option<&str>), id: DeploymentId, deploy
     let mut line = match plan.by {
         Why::Rule { rule } => format!("rule={rule}"),
         Why::Rest => "rule=default".to_owned(),
+        Why::Mode { mode } => format!("mode={}", mode.word()),
+        Why::Arm => "experiment".to_owned(),
         _ => "asked".to_owned(),
     };
     // Writing to a text cannot fail.
@@ -85,12 +87,6 @@ fn refusal(snapshot: &Snapshot, peek: &Peek, no: NoRoute) -> GatewayError {
                 format!("there is no model `{model}`\nhint: did you mean {nearest}?"),
             )
         }
-        NoRoute::NoRule => GatewayError::new(
-            Code::UnknownModel,
-            format!(
-                "no rule of `{model}` holds for this request\nhint: ask for a model, or have `default_model` set"
-            ),
-        ),
         NoRoute::NoDeployment => {
             let message = match snapshot.credential_hint(model) {
                 Some(hint) => format!("no provider of model `{model}` is configured\nhint: {hint}"),
@@ -104,6 +100,12 @@ fn refusal(snapshot: &Snapshot, peek: &Peek, no: NoRoute) -> GatewayError {
         NoRoute::Incapable { missing } => {
             GatewayError::new(Code::Incapable, format!("no deployment of model `{model}` can take {missing}"))
         }
+        NoRoute::NoneLeft { why } => GatewayError::new(
+            Code::Incapable,
+            format!(
+                "no model can serve this request: of the last one, {why}\nhint: `POST /v1/route/explain` shows all"
+            ),
+        ),
     };
     error.param = Some("model".into());
     error
@@ -124,7 +126,7 @@ pub fn explain(
     let learnt = facts::learn(snapshot, asking)?;
     // The seed only spreads load between equals; a fixed one gives the same answer each time.
     let (plan, judged) = asking.with_facts(&learnt, now_ms, |facts| {
-        (nova_route::plan(&snapshot.table, facts, &health, 0), snapshot.table.judged(facts))
+        (nova_route::plan(&snapshot.table, facts, &health, 0), snapshot.table.judged(facts, &health))
     });
     let plan = plan.map_err(|no| refusal(snapshot, peek, no))?;
     let named = |id: DeploymentId, rest: Value| {

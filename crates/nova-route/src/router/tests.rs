@@ -5,7 +5,7 @@ use nova_catalog::{NanoUsd, PerMillion, Price};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Candidate, DeploymentId, Health, ModelEntry, NoRoute, Plan, Table, TableBuilder, plan};
+use crate::{Candidate, DeploymentId, Health, ModelEntry, Needs, NoRoute, Plan, Table, TableBuilder, plan};
 
 fn entry(condition: &str, model: &str, fallback: &[&str]) -> RuleEntry {
     RuleEntry {
@@ -50,7 +50,7 @@ fn table(rules: Vec<RuleEntry>, default: Option<&str>) -> Table {
 }
 
 fn planned(table: &Table, facts: Facts<'_>) -> Result<Plan, NoRoute> {
-    plan(table, &facts, &|_| Health::Good, 0)
+    plan(table, &facts, &|_: DeploymentId| Health::Good, 0)
 }
 
 fn show(table: &Table, facts: Facts<'_>) -> String {
@@ -88,7 +88,13 @@ fn the_first_rule_that_holds_is_followed_by_its_fallbacks_its_models_and_the_def
     middle: it serves a fallback of that model
     last: it serves the default fallback
     ");
-    assert_snapshot!(show(&table(rules(), None), auto()), @"no rule holds, and there is no default");
+    // All of them are as good as unknown, so the cheapest is enough.
+    assert_snapshot!(show(&table(rules(), None), auto()), @"
+    small: it is chosen by `capable`
+    middle: it is chosen by `capable`
+    large: it is chosen by `capable`
+    last: it is chosen by `capable`
+    ");
     let last = vec![entry("stream", "small", &[]), entry("", "large", &["middle"])];
     assert_snapshot!(show(&table(last, Some("small")), stream), @"
     small: rule 1 chooses its model
@@ -138,7 +144,7 @@ fn what_a_request_would_cost_is_that_of_the_rules_own_model() {
     let table = table(rules, Some("small"));
     let facts = Facts { prompt_tokens: 100_000, now_ms: Some(0), ..auto() };
     // A tenth of a million tokens at two dollars, and at three.
-    let judged = table.judged(&facts);
+    let judged = table.judged(&facts, &|_: DeploymentId| Health::Good);
     let costs: Vec<(bool, Option<f64>)> = judged.iter().map(|rule| (rule.holds, rule.est_cost)).collect();
     assert_eq!(costs, [(false, Some(0.2)), (true, Some(0.3))]);
     assert_eq!(planned(&table, facts).unwrap().by, Why::Rule { rule: 2 });
@@ -149,9 +155,14 @@ fn what_a_request_would_cost_is_that_of_the_rules_own_model() {
 fn what_rules_ask_for_is_known_before() {
     let table =
         table(vec![entry("task == 'a'", "small", &[]), entry("metadata.x == 'a'", "large", &[])], None);
-    assert_eq!(table.asks("AUTO"), Some(Asks { task: true, metadata: true, est_cost: false }));
-    assert_eq!(table.asks("small"), None);
-    assert!(table.judged(&Facts { model: "small", ..Facts::default() }).is_empty());
+    let all = Needs { text: true, metadata: true, session: true, choice: true };
+    assert_eq!(table.needs("AUTO"), all);
+    assert_eq!(table.needs("auto:fast"), Needs { metadata: false, ..all });
+    assert_eq!(table.needs("auto/code"), Needs { text: false, ..all });
+    assert_eq!(table.needs("small"), Needs::default());
+    assert_eq!(table.needs("nothing"), Needs::default());
+    let named = Facts { model: "small", ..Facts::default() };
+    assert!(table.judged(&named, &|_: DeploymentId| Health::Good).is_empty());
 }
 
 proptest! {

@@ -1,7 +1,7 @@
 //! The flat form of a condition: tests in order, and where to go on after each.
 
 use super::formula::{Formula, Test};
-use super::{Asks, Number, Text};
+use super::{Asks, Flag, Number, OfModel, Text};
 use crate::facts::Facts;
 
 /// A condition as requests run it: from the first step on, one truth is carried along.
@@ -29,12 +29,12 @@ impl Code {
     }
 
     /// Whether the condition holds. Steps only go forward, so this ends.
-    pub(super) fn holds(&self, facts: &Facts<'_>, est_cost: Option<f64>) -> bool {
+    pub(super) fn holds(&self, facts: &Facts<'_>, of: &OfModel) -> bool {
         let (mut at, mut truth) = (0, true);
         while let Some(step) = self.0.get(at) {
             at += 1;
             match step {
-                Step::Test(test) => truth = test.holds(facts, est_cost),
+                Step::Test(test) => truth = test.holds(facts, of),
                 Step::Not => truth = !truth,
                 Step::Then(to) if truth => at = *to as usize,
                 Step::Else(to) if !truth => at = *to as usize,
@@ -49,16 +49,17 @@ impl Code {
         for step in &self.0 {
             let Step::Test(test) = step else { continue };
             let mut number = |of: Number| {
-                asks.est_cost |= of == Number::EstCost;
-                asks.task |= of == Number::TaskConfidence;
+                asks.of_model |= matches!(of, Number::EstCost | Number::P95Ttft);
+                asks.text |= matches!(of, Number::TaskConfidence | Number::Complexity);
             };
             match test {
                 Test::Number { of, .. } | Test::NumberIn { of, .. } => number(*of),
                 Test::Numbers { left, right, .. } => [left, right].into_iter().for_each(|of| number(*of)),
+                Test::Flag { of: Flag::CacheWarm, .. } => asks.of_model = true,
                 _ => {}
             }
             let mut text = |of: &Text| {
-                asks.task |= *of == Text::Task;
+                asks.text |= matches!(of, Text::Task | Text::Lang);
                 asks.metadata |= matches!(of, Text::Metadata(_));
             };
             match test {

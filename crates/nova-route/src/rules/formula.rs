@@ -5,7 +5,7 @@ use regex::{Regex, RegexBuilder};
 use super::lex::Order;
 use super::parse::{How, Operand, Tree, Value};
 use super::vars::{self, Flag, Number, Text, Variable};
-use super::{Fault, Span};
+use super::{Fault, OfModel, Span};
 use crate::facts::Facts;
 
 /// What a compiled pattern may take in memory, in bytes.
@@ -86,8 +86,8 @@ impl PartialEq for Pattern {
 
 impl Test {
     /// Whether it holds. Does not allocate.
-    pub(super) fn holds(&self, facts: &Facts<'_>, est_cost: Option<f64>) -> bool {
-        let number = |of: Number| of.read(facts, est_cost);
+    pub(super) fn holds(&self, facts: &Facts<'_>, of_model: &OfModel) -> bool {
+        let number = |of: Number| of.read(facts, of_model);
         match self {
             Self::Number { of, order, value } => number(*of).is_some_and(|is| order.holds(is, *value)),
             Self::Numbers { left, order, right } => {
@@ -109,7 +109,7 @@ impl Test {
             }
             Self::Matches { of, pattern } => of.read(facts).is_some_and(|is| pattern.0.is_match(is)),
             Self::Contains { of, part } => of.read(facts).is_some_and(|is| is.contains(&**part)),
-            Self::Flag { of, is } => of.read(facts) == Some(*is),
+            Self::Flag { of, is } => of.read(facts, of_model) == Some(*is),
             Self::Always => true,
         }
     }

@@ -73,12 +73,23 @@ impl Fault {
 /// What a condition asks for that must be found out before it can be evaluated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Asks {
-    /// What the request is about.
-    pub task: bool,
+    /// What a human said: what the request is about, how hard it is, in which language.
+    pub text: bool,
     /// Entries of the request's `metadata`.
     pub metadata: bool,
-    /// What the request would cost.
-    pub est_cost: bool,
+    /// What depends on the rule's own model: [`OfModel`].
+    pub of_model: bool,
+}
+
+/// What is known of a request with the rule's own model.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct OfModel {
+    /// What it should cost, in US dollars.
+    pub est_cost: Option<f64>,
+    /// Milliseconds to the first token that 95 % of answers stay below.
+    pub p95_ttft_ms: Option<f64>,
+    /// Whether the provider's cache should hold the beginning of the prompt.
+    pub cache_warm: Option<bool>,
 }
 
 impl Asks {
@@ -86,9 +97,9 @@ impl Asks {
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self {
-            task: self.task || other.task,
+            text: self.text || other.text,
             metadata: self.metadata || other.metadata,
-            est_cost: self.est_cost || other.est_cost,
+            of_model: self.of_model || other.of_model,
         }
     }
 }
@@ -125,9 +136,9 @@ impl Condition {
         }
     }
 
-    /// Whether it holds for a request, which with the rule's own model would cost `est_cost` US dollars.
-    pub fn holds(&self, facts: &Facts<'_>, est_cost: Option<f64>) -> bool {
-        self.code.holds(facts, est_cost)
+    /// Whether it holds for a request, given what is known of it with the rule's own model.
+    pub fn holds(&self, facts: &Facts<'_>, of: &OfModel) -> bool {
+        self.code.holds(facts, of)
     }
 
     /// The text.

@@ -22,7 +22,6 @@ fn facts<'a>() -> Facts<'a> {
         key_name: Some("search"),
         task: Some("reasoning"),
         budget: Some(0.0004),
-        p95_ttft_ms: Some(800.0),
         now_ms: Some(1_763_976_600_000),
         tags: Named::of(&|tag| (tag == "team").then_some("core")),
         headers: Named::of(&|header| match header {
@@ -39,10 +38,14 @@ fn facts<'a>() -> Facts<'a> {
     }
 }
 
+fn of_model() -> OfModel {
+    OfModel { est_cost: Some(0.002), p95_ttft_ms: Some(800.0), cache_warm: None }
+}
+
 #[test]
 fn conditions_hold_as_they_read() {
     let check = |condition: &str, expected: bool| {
-        assert_eq!(parsed(condition).holds(&facts(), Some(0.002)), expected, "{condition}");
+        assert_eq!(parsed(condition).holds(&facts(), &of_model()), expected, "{condition}");
     };
     // The seeds' own.
     check("task == \"long_document_qa\" and context_length > 100000", false);
@@ -93,7 +96,7 @@ fn letter_case_matters_in_names_only_of_headers() {
 fn nothing_that_is_unknown_compares() {
     let check = |condition: &str, expected: bool| {
         let facts = Facts { prompt_tokens: 5, ..Facts::default() };
-        assert_eq!(parsed(condition).holds(&facts, None), expected, "{condition}");
+        assert_eq!(parsed(condition).holds(&facts, &OfModel::default()), expected, "{condition}");
     };
     for name in ["budget", "budget_left", "est_cost", "task_confidence", "complexity", "max_tokens", "turns"]
     {
@@ -470,14 +473,16 @@ fn what_a_condition_demands_of_a_model_is_known() {
 #[test]
 fn what_must_be_found_out_first_is_known() {
     let asks = |text: &str| {
-        let Asks { task, metadata, est_cost } = parsed(text).asks();
-        (task, metadata, est_cost)
+        let Asks { text, metadata, of_model } = parsed(text).asks();
+        (text, metadata, of_model)
     };
     assert_eq!(asks("stream or hour > 5"), (false, false, false));
     assert_eq!(asks("stream or task_type in [\"a\"]"), (true, false, false));
     assert_eq!(asks("task_confidence > 0.5"), (true, false, false));
     assert_eq!(asks("not metadata.a contains \"x\""), (false, true, false));
+    assert_eq!(asks("complexity > 0.5 or lang == 'zh'"), (true, false, false));
     assert_eq!(asks("budget >= est_cost"), (false, false, true));
+    assert_eq!(asks("cache_warm or p95_ttft < 2s"), (false, false, true));
 }
 
 #[test]
@@ -495,7 +500,7 @@ fn walk(formula: &Formula, facts: &Facts<'_>) -> bool {
         Formula::All(parts) => parts.iter().all(|part| walk(part, facts)),
         Formula::Any(parts) => parts.iter().any(|part| walk(part, facts)),
         Formula::Not(inner) => !walk(inner, facts),
-        Formula::Test(test) => test.holds(facts, None),
+        Formula::Test(test) => test.holds(facts, &OfModel::default()),
     }
 }
 
@@ -550,17 +555,17 @@ proptest! {
     #[test]
     fn the_flat_form_says_what_the_tree_says(text in condition(), facts in request()) {
         let condition = parsed(&text);
-        prop_assert_eq!(condition.holds(&facts, None), walk(&condition.formula, &facts), "{}", text);
+        prop_assert_eq!(condition.holds(&facts, &OfModel::default()), walk(&condition.formula, &facts), "{}", text);
     }
 
     #[test]
     fn what_is_concluded_is_so(one in condition(), other in condition(), requests in prop::collection::vec(request(), 16)) {
         let (one, other) = (parsed(&one), parsed(&other));
         for facts in &requests {
-            let holds = one.holds(facts, None);
+            let holds = one.holds(facts, &OfModel::default());
             prop_assert!(!holds || !one.is_never(), "{} never", one.text());
             prop_assert!(!holds || facts.prompt_tokens >= one.least_context(), "{} least", one.text());
-            prop_assert!(!holds || !one.implies(&other) || other.holds(facts, None), "{} => {}", one.text(), other.text());
+            prop_assert!(!holds || !one.implies(&other) || other.holds(facts, &OfModel::default()), "{} => {}", one.text(), other.text());
         }
     }
 

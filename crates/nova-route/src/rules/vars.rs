@@ -1,6 +1,6 @@
 //! The names that a condition may use: one table, which the parser, the evaluation and the guide share.
 
-use super::Fault;
+use super::{Fault, OfModel};
 use crate::facts::{Facts, WEEKDAYS};
 
 /// A number that a condition can read.
@@ -78,16 +78,16 @@ pub const NAMES: &[Name] = &[
     name("complexity", "number", "how hard the request is, 0 to 1"),
     name("budget", "number", "US dollars that the request may cost: `x-novastack-budget`"),
     name("budget_left", "number", "US dollars that the key may still spend"),
-    name("est_cost", "number", "US dollars that the request would cost with the rule's own model, estimated"),
+    name("est_cost", "number", "US dollars that the request should cost with the rule's own model"),
     name("stream", "yes or no", "whether the answer is streamed"),
     name("has_images", "yes or no", "whether images stand in the prompt"),
     name("has_tools", "yes or no", "whether tools are offered"),
     name("json_schema", "yes or no", "whether a form of the answer is asked for"),
-    name("cache_warm", "yes or no", "whether the provider knows the beginning of the prompt"),
+    name("cache_warm", "yes or no", "whether the cache of the rule's own model should hold the beginning of the prompt"),
     name("lang", "text", "the language of the prompt"),
     name("hour", "number", "the hour of the day in UTC, 0 to 23"),
     name("weekday", "text", "the day of the week in UTC: `mon`, `tue`, `wed`, `thu`, `fri`, `sat` or `sun`"),
-    name("p95_ttft", "time", "time to the first token that 95 % of answers stay below"),
+    name("p95_ttft", "time", "time to the first token that 95 % of the answers of the rule's own model stay below"),
     name("key.name", "text", "the name of the caller's key"),
     name("key.owner", "text", "the owner of the caller's key"),
     name("tags.*", "text", "a tag of the caller's key"),
@@ -159,8 +159,8 @@ fn unknown(name: &str) -> Fault {
 }
 
 impl Number {
-    /// Its value, as far as it is known. What an answer costs depends on the rule, so it comes from there.
-    pub(super) fn read(self, facts: &Facts<'_>, est_cost: Option<f64>) -> Option<f64> {
+    /// Its value, as far as it is known.
+    pub(super) fn read(self, facts: &Facts<'_>, of: &OfModel) -> Option<f64> {
         match self {
             // Exact up to 2^53 tokens.
             Self::ContextLength => Some(facts.prompt_tokens as f64),
@@ -168,11 +168,11 @@ impl Number {
             Self::Turns => facts.turns.map(f64::from),
             Self::Budget => facts.budget,
             Self::BudgetLeft => facts.budget_left,
-            Self::EstCost => est_cost,
+            Self::EstCost => of.est_cost,
             Self::TaskConfidence => facts.task_confidence,
             Self::Complexity => facts.complexity,
             Self::Hour => facts.hour().map(f64::from),
-            Self::P95Ttft => facts.p95_ttft_ms,
+            Self::P95Ttft => of.p95_ttft_ms,
         }
     }
 
@@ -219,13 +219,13 @@ impl Text {
 
 impl Flag {
     /// Its value, as far as it is known.
-    pub(super) const fn read(self, facts: &Facts<'_>) -> Option<bool> {
+    pub(super) const fn read(self, facts: &Facts<'_>, of: &OfModel) -> Option<bool> {
         match self {
             Self::Stream => Some(facts.stream),
             Self::HasImages => Some(facts.has_images),
             Self::HasTools => Some(facts.has_tools),
             Self::JsonSchema => Some(facts.json_schema),
-            Self::CacheWarm => facts.cache_warm,
+            Self::CacheWarm => of.cache_warm,
         }
     }
 }

@@ -28,6 +28,7 @@ fn model(name: &str, aliases: &[&str], deployments: Vec<Candidate>, fallbacks: &
         context: Some(100_000),
         deployments,
         fallbacks: fallbacks.iter().map(|&name| name.into()).collect(),
+        max_output: None,
     }
 }
 

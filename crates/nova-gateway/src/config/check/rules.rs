@@ -44,7 +44,7 @@ impl Checker<'_> {
                 }
             }
         }
-        self.rest(raw, &rules);
+        self.rest(raw);
         rules
     }
 
@@ -135,12 +135,11 @@ impl Checker<'_> {
         self.problem(text, message).hint = Some("put the narrower rule first, or leave it out".into());
     }
 
-    /// Whether something is chosen where no rule holds, and whether the rules are asked at all.
-    fn rest(&mut self, raw: &RawConfig, rules: &[Rule]) {
-        let first = raw.route.first().map(|rule| &rule.model);
-        let Some(first) = first.or_else(|| raw.routes.first().and_then(|rule| rule.model.as_ref())) else {
+    /// Whether the rules are asked at all, and whether two things are for the rest.
+    fn rest(&mut self, raw: &RawConfig) {
+        if raw.route.is_empty() && raw.routes.is_empty() {
             return;
-        };
+        }
         for name in DEFAULT_NAMES {
             if let Some((alias, _)) = raw.aliases.0.iter().find(|(alias, _)| alias.eq_ignore_ascii_case(name))
             {
@@ -148,21 +147,14 @@ impl Checker<'_> {
                 self.warning(alias, message, "leave the alias out, and set `default_model`");
             }
         }
-        match (default_rule(raw), &raw.default_model) {
-            (None, None) if !rules.iter().any(Rule::always_holds) => self.warning(
-                first,
-                "nothing is chosen where no rule holds",
-                "set `default_model`, or add a rule without a condition",
-            ),
-            (Some(rule), Some(model)) if !rule.eq_ignore_ascii_case(model) => self.warning(
-                model,
-                format!(
-                    "`default_model` is not used: the last rule always holds and chooses `{}`",
-                    rule.value
-                ),
-                "leave one of them out",
-            ),
-            _ => {}
+        if let (Some(rule), Some(model)) = (default_rule(raw), &raw.default_model)
+            && !rule.eq_ignore_ascii_case(model)
+        {
+            let message = format!(
+                "`default_model` is not used: the last rule always holds and chooses `{}`",
+                rule.value
+            );
+            self.warning(model, message, "leave one of them out");
         }
     }
 }

@@ -1,7 +1,8 @@
 use std::path::Path;
 
 use insta::assert_snapshot;
-use nova_route::{Classifier, DeploymentId, Facts, Health, NoRoute};
+use nova_route::choose::Mode;
+use nova_route::{Classifier, DeploymentId, Facts, Health, Why};
 
 use super::{check, parse};
 use crate::config::{Config, Env};
@@ -156,7 +157,7 @@ fn what_is_probably_not_meant_is_warned_of() {
         let config = parse(yaml, &Env::of([]));
         config.warnings.iter().map(|warning| warning.message.clone()).collect::<Vec<_>>()
     };
-    assert_eq!(warnings("route: [{ if: stream, use: kimi-2.6 }]"), ["nothing is chosen where no rule holds"]);
+    assert_eq!(warnings("route: [{ if: stream, use: kimi-2.6 }]"), [""; 0]);
     assert_eq!(warnings("route: [{ if: stream, use: kimi-2.6 }, { use: kimi-2.6 }]"), [""; 0]);
     assert_eq!(
         warnings("route: [{ if: stream, use: kimi-2.6 }, { use: kimi-2.6 }]\ndefault_model: qwen3-235b"),
@@ -192,7 +193,7 @@ fn example(name: &str) -> Config {
 fn chosen(config: &Config, facts: &Facts<'_>) -> String {
     let table = config.table().unwrap();
     for name in ["auto", "AUTO", "default"] {
-        assert!(table.asks(name).is_some());
+        assert!(table.needs(name).choice);
     }
     let plan = match nova_route::plan(&table, facts, &|_: DeploymentId| Health::Good, 0) {
         Ok(plan) => plan,
@@ -268,8 +269,10 @@ fn seed_003_sends_code_to_deepseek_prose_to_claude_and_the_rest_to_qwen() {
 }
 
 #[test]
-fn without_a_default_nothing_is_chosen_where_no_rule_holds() {
+fn without_a_default_a_mode_chooses_where_no_rule_holds() {
     let config = parse("route: [{ if: stream, use: kimi-2.6 }]", &Env::of([("MOONSHOT_API_KEY", "sk-a")]));
     let facts = Facts { model: "auto", ..Facts::default() };
-    assert_eq!(chosen(&config, &facts), NoRoute::NoRule.to_string());
+    let plan =
+        nova_route::plan(&config.table().unwrap(), &facts, &|_: DeploymentId| Health::Good, 0).unwrap();
+    assert_eq!(plan.by, Why::Mode { mode: Mode::Capable });
 }
