@@ -36,8 +36,18 @@ pub struct Table {
     /// The models that `choosing` names, or all.
     pool: Vec<u32>,
     pub(crate) experiments: Vec<Experiment>,
-    /// What each deployment charges, by its place.
-    prices: Vec<SharedPrice>,
+    /// Every deployment, by its place.
+    deployments: Vec<Deployed>,
+    /// What rules and experiments read of tags, headers and metadata.
+    texts: Vec<Box<str>>,
+}
+
+/// What is known of a deployment beside its place among others.
+#[derive(Clone, Debug, Default)]
+struct Deployed {
+    name: Box<str>,
+    model: u32,
+    price: SharedPrice,
 }
 
 /// How models are chosen where neither the client nor a rule names one.
@@ -170,6 +180,8 @@ pub struct ModelEntry {
 pub struct Candidate {
     /// Which one.
     pub id: DeploymentId,
+    /// Its name.
+    pub name: String,
     /// Its provider's id, by which `provider/model` finds it.
     pub provider: String,
     /// What the provider calls the model, by which `provider/upstream-model` finds it, too.
@@ -303,7 +315,8 @@ impl TableBuilder {
         };
         let experiments =
             self.experiments.iter().map(|entry| experiment(entry, &find)).collect::<Result<Vec<_>, _>>()?;
-        let prices = self.prices();
+        let deployments = self.deployed();
+        let texts = self.texts();
         let choosing = self.choosing;
         Ok(Table {
             names,
@@ -315,20 +328,38 @@ impl TableBuilder {
             choosing,
             pool,
             experiments,
-            prices,
+            deployments,
+            texts,
         })
     }
 
-    fn prices(&self) -> Vec<SharedPrice> {
-        let candidates = || self.models.iter().flat_map(|model| &model.deployments);
-        let count = candidates().map(|candidate| candidate.id.index() + 1).max().unwrap_or(0);
-        let mut prices = vec![None; count];
-        for candidate in candidates() {
-            if let Some(price) = prices.get_mut(candidate.id.index()) {
-                price.clone_from(&candidate.price);
+    fn deployed(&self) -> Vec<Deployed> {
+        let mut deployed = Vec::new();
+        for (model, entry) in (0..).zip(&self.models) {
+            for candidate in &entry.deployments {
+                let place = candidate.id.index();
+                if deployed.len() <= place {
+                    deployed.resize_with(place + 1, Deployed::default);
+                }
+                let name = candidate.name.as_str().into();
+                deployed[place] = Deployed { name, model, price: candidate.price.clone() };
             }
         }
-        prices
+        deployed
+    }
+
+    fn texts(&self) -> Vec<Box<str>> {
+        let rules = self.routed.iter().flat_map(|routed| &routed.rules).map(|rule| &rule.condition);
+        let experiments = self.experiments.iter().map(|experiment| &experiment.condition);
+        let mut texts: Vec<Box<str>> = rules
+            .chain(experiments)
+            .flatten()
+            .flat_map(|condition| condition.texts())
+            .map(Into::into)
+            .collect();
+        texts.sort_unstable();
+        texts.dedup();
+        texts
     }
 
     /// The deployment of a model that is tried first.
@@ -558,7 +589,22 @@ impl Table {
 
     /// What a deployment charges.
     pub(crate) fn price(&self, deployment: DeploymentId) -> Option<&nova_catalog::Price> {
-        self.prices.get(deployment.index())?.as_deref()
+        self.deployments.get(deployment.index())?.price.as_deref()
+    }
+
+    /// A deployment's name.
+    pub(crate) fn deployment_name(&self, deployment: DeploymentId) -> Option<&str> {
+        self.deployments.get(deployment.index()).map(|deployed| &*deployed.name)
+    }
+
+    /// The model that a deployment serves, by its own name.
+    pub(crate) fn model_of(&self, deployment: DeploymentId) -> Option<&str> {
+        self.name(self.deployments.get(deployment.index())?.model as usize)
+    }
+
+    /// What rules read of tags, headers and metadata, as `header.x-team`.
+    pub(crate) fn texts_read(&self) -> impl Iterator<Item = &str> {
+        self.texts.iter().map(|text| &**text)
     }
 
     /// How many models there are.

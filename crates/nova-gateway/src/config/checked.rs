@@ -304,6 +304,7 @@ impl Config {
             .filter(|(_, deployment)| &*deployment.model == model)
             .map(|(id, deployment)| Candidate {
                 id,
+                name: deployment.name.to_string(),
                 provider: deployment.provider.to_string(),
                 upstream_model: deployment.upstream_model.clone(),
                 priority: deployment.priority,

@@ -64,6 +64,7 @@ fn price(dollars: i64) -> Option<Arc<Price>> {
 fn candidate(id: u32, dollars: i64) -> Candidate {
     Candidate {
         id: DeploymentId(id),
+        name: format!("d{id}"),
         provider: format!("p{id}"),
         upstream_model: format!("m{id}"),
         priority: 0,

@@ -21,6 +21,7 @@ fn model(id: u32, name: &str, images: bool, fallbacks: &[&str]) -> ModelEntry {
     price.rates.input = PerMillion::new(NanoUsd::from_nanos(1_000_000_000 * i64::from(id + 1)));
     let candidate = Candidate {
         id: DeploymentId(id),
+        name: format!("d{id}"),
         provider: "p".into(),
         upstream_model: name.into(),
         priority: 0,

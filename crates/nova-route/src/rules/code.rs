@@ -58,22 +58,42 @@ impl Code {
                 Test::Flag { of: Flag::CacheWarm, .. } => asks.of_model = true,
                 _ => {}
             }
-            let mut text = |of: &Text| {
+            for of in texts_of(test) {
                 asks.text |= matches!(of, Text::Task | Text::Lang);
                 asks.metadata |= matches!(of, Text::Metadata(_));
-            };
-            match test {
-                Test::Text { of, .. }
-                | Test::TextIn { of, .. }
-                | Test::Written { of, .. }
-                | Test::Matches { of, .. }
-                | Test::Contains { of, .. } => text(of),
-                Test::Texts { left, right, .. } => [left, right].into_iter().for_each(text),
-                _ => {}
             }
         }
         asks
     }
+
+    /// The tags, headers and entries of the metadata that are read.
+    pub(super) fn texts(&self) -> Vec<String> {
+        let tests = self.0.iter().filter_map(|step| match step {
+            Step::Test(test) => Some(test),
+            _ => None,
+        });
+        let named = |of: &Text| match of {
+            Text::Tag(name) => Some(format!("tags.{name}")),
+            Text::Header(name) => Some(format!("header.{name}")),
+            Text::Metadata(name) => Some(format!("metadata.{name}")),
+            _ => None,
+        };
+        tests.flat_map(texts_of).filter_map(named).collect()
+    }
+}
+
+/// The texts that a test reads.
+fn texts_of(test: &Test) -> impl Iterator<Item = &Text> {
+    let (one, other) = match test {
+        Test::Text { of, .. }
+        | Test::TextIn { of, .. }
+        | Test::Written { of, .. }
+        | Test::Matches { of, .. }
+        | Test::Contains { of, .. } => (Some(of), None),
+        Test::Texts { left, right, .. } => (Some(left), Some(right)),
+        _ => (None, None),
+    };
+    one.into_iter().chain(other)
 }
 
 fn write(formula: &Formula, steps: &mut Vec<Step>) {

@@ -151,6 +151,11 @@ impl Condition {
         self.asks
     }
 
+    /// The tags, headers and entries of the metadata that it reads, as `header.x-team`.
+    pub fn texts(&self) -> Vec<String> {
+        self.code.texts()
+    }
+
     /// Whether it surely holds in no case in which the other does not.
     pub fn implies(&self, other: &Self) -> bool {
         reason::implies(&self.formula, &other.formula)

@@ -11,6 +11,7 @@ fn candidate(id: u32, provider: &str, priority: u32, weight: u32) -> Candidate {
     let upstream_model = format!("{provider}/upstream-{id}");
     Candidate {
         id: DeploymentId(id),
+        name: format!("d{id}"),
         provider: provider.into(),
         upstream_model,
         priority,

@@ -1,0 +1,167 @@
+//! What is learnt of a model, by kind of task.
+
+use super::assumed;
+use super::cells::{Evidence, Mean};
+use crate::quality::Belief;
+use crate::world::Estimate;
+
+/// How many [`Kind`]s there are.
+pub const KINDS: usize = 10;
+/// What is left of all earlier outcomes when a new one comes: an old reputation lasts 500 of them.
+const GAMMA: f32 = 0.998;
+/// A mean of lengths forgets within as many answers.
+const ANSWERS: f32 = 200.0;
+/// What was assumed weighs as much as so many answers.
+const ASSUMED_ANSWERS: f32 = 4.0;
+
+/// A kind of task, as far as what is learnt is told apart by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// Not known, or none of these.
+    Other,
+    /// Writing, reviewing and mending programs.
+    Code,
+    /// Mathematics.
+    Math,
+    /// Other reasoning.
+    Reasoning,
+    /// Stories, poems, ideas.
+    Creative,
+    /// Summaries and analyses.
+    Summarize,
+    /// Rewriting and translating.
+    Rewrite,
+    /// Taking facts out of texts, sorting into classes.
+    Extract,
+    /// Questions about a document.
+    DocQa,
+    /// Talk and questions of knowledge.
+    Chat,
+}
+
+impl Kind {
+    /// Every kind, in the order of their places.
+    pub const ALL: [(Self, &'static str); KINDS] = [
+        (Self::Other, "other"),
+        (Self::Code, "code"),
+        (Self::Math, "math"),
+        (Self::Reasoning, "reasoning"),
+        (Self::Creative, "creative"),
+        (Self::Summarize, "summarize"),
+        (Self::Rewrite, "rewrite"),
+        (Self::Extract, "extract"),
+        (Self::DocQa, "doc_qa"),
+        (Self::Chat, "chat"),
+    ];
+
+    /// The kind of a task, by any of the names that rules use for it.
+    pub fn of(task: Option<&str>) -> Self {
+        match task {
+            Some("code" | "code_review" | "coding") => Self::Code,
+            Some("math") => Self::Math,
+            Some("reasoning") => Self::Reasoning,
+            Some("creative" | "creative_writing") => Self::Creative,
+            Some("summarize" | "summarise" | "summary" | "analysis") => Self::Summarize,
+            Some("rewrite" | "translation" | "translate") => Self::Rewrite,
+            Some("extract" | "extraction" | "classification") => Self::Extract,
+            Some("doc_qa" | "long_document_qa") => Self::DocQa,
+            Some("chat" | "chat_qa") => Self::Chat,
+            _ => Self::Other,
+        }
+    }
+
+    /// Its word, in records and artefacts.
+    pub fn word(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
+}
+
+/// What is learnt of a model.
+#[derive(Debug, Default)]
+pub struct ModelCells {
+    /// Tokens of its answers.
+    outputs: [Mean; KINDS],
+    /// Whether they were good.
+    quality: [Evidence; KINDS],
+}
+
+impl ModelCells {
+    /// An answer of so many tokens, reasoning included.
+    pub fn answered(&self, kind: Kind, tokens: u64) {
+        // Exact up to 2^24 tokens.
+        self.outputs[kind as usize].observe(tokens as f32, ANSWERS);
+    }
+
+    /// The outcome of an answer: 1 good, 0 not, a grade stands between.
+    pub fn judged(&self, kind: Kind, grade: f32) {
+        self.quality[kind as usize].observe(grade, GAMMA);
+    }
+
+    /// What is known from records of the past: so many answers with so many tokens on average.
+    pub fn recall_answers(&self, kind: Kind, count: u64, mean_tokens: f32) {
+        self.outputs[kind as usize].set(mean_tokens, (count as f32).min(ANSWERS));
+    }
+
+    /// The evidence of quality at a kind of task: what worked and what did not.
+    pub fn evidence(&self, kind: Kind) -> &Evidence {
+        &self.quality[kind as usize]
+    }
+
+    /// What to expect of the model at a kind of task, where `prior` is what was declared or assumed of its
+    /// quality (and whether it was declared), and `thinks` whether it will think before it answers.
+    pub fn estimate(&self, kind: Kind, (prior, declared): (Belief, bool), thinks: bool) -> Estimate {
+        let assumed = assumed::output_tokens(kind, thinks);
+        // Answers to anything say something about answers to this.
+        let any = &self.outputs[Kind::Other as usize];
+        let general = any.get().map_or(assumed, |(mean, mass)| blend(assumed, mean, mass));
+        let output_tokens = match self.outputs[kind as usize].get() {
+            Some((mean, mass)) => blend(general, mean, mass),
+            None => general,
+        };
+        let evidence = &self.quality[kind as usize];
+        let belief = evidence.belief(prior);
+        let (worked, failed) = evidence.get();
+        Estimate {
+            output_tokens,
+            quality: belief.mean() as f32,
+            low: belief.lower(1.0) as f32,
+            measured: declared || worked + failed >= 1.0,
+        }
+    }
+}
+
+fn blend(assumed: f32, mean: f32, mass: f32) -> f32 {
+    (assumed * ASSUMED_ANSWERS + mean * mass) / (ASSUMED_ANSWERS + mass)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expectations_move_from_what_is_assumed_to_what_was_seen() {
+        let cells = ModelCells::default();
+        let prior = (Belief::prior(0.8, 8.0), false);
+        let before = cells.estimate(Kind::Code, prior, false);
+        assert_eq!(before.output_tokens, assumed::output_tokens(Kind::Code, false));
+        assert!(!before.measured && before.low < before.quality);
+        for _ in 0..300 {
+            cells.answered(Kind::Code, 4_000);
+            cells.judged(Kind::Code, 1.0);
+        }
+        let after = cells.estimate(Kind::Code, prior, false);
+        assert!((3_900.0..=4_000.0).contains(&after.output_tokens), "{after:?}");
+        assert!(after.measured && after.quality > 0.97 && after.low > 0.96, "{after:?}");
+        assert_eq!(cells.estimate(Kind::Chat, prior, false).quality, before.quality);
+    }
+
+    #[test]
+    fn kinds_have_places_and_words_of_their_own() {
+        for (place, (kind, word)) in Kind::ALL.into_iter().enumerate() {
+            assert_eq!((kind as usize, kind.word()), (place, word));
+            assert_eq!(Kind::of(Some(word)), kind);
+        }
+        assert_eq!(Kind::of(None), Kind::Other);
+    }
+}
