@@ -23,8 +23,9 @@ CREATE TABLE nova_feedback (
 );
 CREATE INDEX nova_feedback_at ON nova_feedback (at_ms);
 
--- What the router has learnt about the quality of models, version by version. `quality_active` of nova_state says which one is
--- in force, 0 for none, and its row's lock puts changes in order.
+-- What the router has learnt about the quality of models, version by version. In nova_state, `quality_active` says which one is
+-- in force, 0 for none, and its row's lock puts changes in order; `quality_turns` counts how often somebody put another one in
+-- force by hand, which every instance has to follow.
 CREATE TABLE nova_quality (
     version BIGINT PRIMARY KEY,
     at_ms   BIGINT NOT NULL,
@@ -32,4 +33,4 @@ CREATE TABLE nova_quality (
     size    BIGINT NOT NULL, -- bytes of data
     data    TEXT NOT NULL
 );
-INSERT INTO nova_state (name, value) VALUES ('quality_active', '0');
+INSERT INTO nova_state (name, value) VALUES ('quality_active', '0'), ('quality_turns', '0');

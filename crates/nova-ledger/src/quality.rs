@@ -12,7 +12,9 @@ use crate::Ledger;
 use crate::error::{Fault, LedgerError};
 use crate::usage::rows::clean;
 
-/// The versions that are kept: the newest, and the one in force.
+/// Where the version in force stands in `nova_state`; 0 for none.
+const ACTIVE: &str = "quality_active";
+/// The versions that are kept, of which the newest one was in force when it was saved.
 const KEPT: i64 = 100;
 /// Larger data is refused.
 const MOST_BYTES: usize = 16 << 20;
@@ -81,9 +83,32 @@ impl Ledger {
                 return Ok(false);
             }
             activate(transaction, version).await?;
+            sqlx::query(
+                "UPDATE nova_state SET value = CAST(CAST(value AS BIGINT) + 1 AS TEXT) WHERE name = 'quality_turns'",
+            )
+            .execute(&mut **transaction)
+            .await?;
             Ok(true)
         })
         .await
+    }
+
+    /// How often [`Self::activate_quality`] was called, by any instance: an instance that sees another number
+    /// than before takes over the version in force. Saving does not count, for each instance goes on with what
+    /// it learns itself.
+    ///
+    /// # Errors
+    /// Those of any call.
+    pub async fn quality_turns(&self) -> Result<i64, LedgerError> {
+        let store = &self.inner.store;
+        store
+            .call("reading learnt quality", async {
+                let mut lease = store.lease().await?;
+                let turns = number(lease.connection(), "quality_turns").await?;
+                lease.settle();
+                Ok(turns)
+            })
+            .await
     }
 
     /// A version and its data; the one in force where none is named. `None` where there is none.
@@ -98,7 +123,7 @@ impl Ledger {
         store
             .call("reading learnt quality", async {
                 let mut lease = store.lease().await?;
-                let active = active(lease.connection()).await?;
+                let active = number(lease.connection(), ACTIVE).await?;
                 let row = sqlx::query(
                     "SELECT version, at_ms, reason, size, data FROM nova_quality WHERE version = $1",
                 )
@@ -121,7 +146,7 @@ impl Ledger {
         store
             .call("listing learnt quality", async {
                 let mut lease = store.lease().await?;
-                let active = active(lease.connection()).await?;
+                let active = number(lease.connection(), ACTIVE).await?;
                 let rows = sqlx::query(
                     "SELECT version, at_ms, reason, size FROM nova_quality ORDER BY version DESC",
                 )
@@ -164,12 +189,13 @@ async fn activate(transaction: &mut Transaction<'_, Any>, version: i64) -> Resul
         .map(drop)
 }
 
-/// The version in force; 0 for none.
-async fn active(connection: &mut sqlx::AnyConnection) -> Result<i64, sqlx::Error> {
-    let value: String = sqlx::query_scalar("SELECT value FROM nova_state WHERE name = 'quality_active'")
+/// A number among the store's few values.
+async fn number(connection: &mut sqlx::AnyConnection, name: &str) -> Result<i64, sqlx::Error> {
+    let value: String = sqlx::query_scalar("SELECT value FROM nova_state WHERE name = $1")
+        .bind(name)
         .fetch_one(connection)
         .await?;
-    value.parse().map_err(|_| sqlx::Error::Decode("`nova_state` holds no number of a version".into()))
+    value.parse().map_err(|_| sqlx::Error::Decode(format!("`{name}` of `nova_state` is no number").into()))
 }
 
 fn read(row: &AnyRow, active: i64) -> Result<QualityVersion, sqlx::Error> {

@@ -148,7 +148,8 @@ async fn stages(
     };
     let (shared, dialect) = (&worker.shared, asked.dialect);
     let Routed { plan, task } = route;
-    let receipt = reserve::reserve(shared, &snapshot, (id, dialect, started), key, (&peek, &plan));
+    let mut receipt = reserve::reserve(shared, &snapshot, (id, dialect, started), key, (&peek, &plan));
+    receipt.about.task = task.as_deref().map(Arc::from);
     let check = form::check(dialect, &body, &peek);
     let call = Call {
         id: id.clone(),

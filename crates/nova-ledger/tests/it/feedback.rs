@@ -109,10 +109,12 @@ pub(crate) async fn learnt_quality_goes_back_and_forth(backend: &Backend) {
         ledger.quality(None).await.unwrap().map(|(version, data)| (version.version, data))
     };
     assert_eq!(active(&ledger).await, Some((3, "é".to_owned())));
+    assert_eq!(ledger.quality_turns().await.unwrap(), 0, "saving is no turn");
     assert!(ledger.activate_quality(1).await.unwrap());
     assert!(!ledger.activate_quality(9).await.unwrap(), "there is no such version");
     let other = database.ledger().await;
     assert_eq!(active(&other).await, Some((1, "{\"a\":1}".to_owned())), "another instance sees it");
+    assert_eq!(other.quality_turns().await.unwrap(), 1);
     let listed = other.quality_versions().await.unwrap();
     let shown = listed.iter().map(|it| (it.version, it.at_ms, it.bytes, it.active)).collect::<Vec<_>>();
     assert_eq!(shown, [(3, 30, 2, false), (2, 20, 3, false), (1, 10, 7, true)]);
