@@ -9,7 +9,8 @@
 //!
 //! 1. [`money`]: integer amounts, and prices per million tokens; [`price`]: what a usage costs.
 //! 2. [`raw`]: entries as they are written; [`yaml`]: how they keep their lines.
-//! 3. [`provider`] and [`model`]: entries that cannot be wrong any more; [`template`]: the places in an
+//! 3. [`provider`] and [`model`]: entries that cannot be wrong any more; [`policy`]: how a provider treats
+//!    what it is sent; [`template`]: the places in an
 //!    address that are filled when a configuration is loaded.
 //! 4. `check`: from the one to the other, with every problem at once; `merge`: how a configuration's
 //!    entries lie over the catalogue's.
@@ -23,6 +24,7 @@ mod merge;
 pub mod model;
 pub mod money;
 mod nearest;
+pub mod policy;
 pub mod price;
 pub mod provider;
 pub mod raw;
@@ -36,6 +38,7 @@ pub use model::{Capabilities, Model, Offer, Quality, Thinking};
 pub use money::{NanoUsd, PerMillion};
 /// What a price is multiplied with.
 pub use nova_wire::Usage;
+pub use policy::{DataCollection, Quantization, Tags};
 pub use price::Price;
 pub use provider::{Auth, Endpoint, Parameter, Provider};
 pub use raw::{RawCatalog, RawModel, RawOffer, RawProvider};

@@ -88,6 +88,8 @@ fn lay_provider(base: &mut RawProvider, over: &RawProvider) {
         headers,
         quirks,
         models_of,
+        data_collection,
+        zdr,
         source,
         checked,
     } = over;
@@ -106,6 +108,8 @@ fn lay_provider(base: &mut RawProvider, over: &RawProvider) {
     replace(&mut base.credential_env, credential_env);
     replace(&mut base.headers, headers);
     replace(&mut base.models_of, models_of);
+    replace(&mut base.data_collection, data_collection);
+    replace(&mut base.zdr, zdr);
     replace(&mut base.source, source);
     replace(&mut base.checked, checked);
     base.quirks = quirks_over(quirks.as_ref(), base.quirks.take());
@@ -178,6 +182,7 @@ fn offer_over(offer: &RawOffer, before: &[RawOffer]) -> RawOffer {
         replace_missing(&mut result.model, &before.model);
         replace_missing(&mut result.price, &before.price);
         replace_missing(&mut result.region, &before.region);
+        replace_missing(&mut result.quantization, &before.quantization);
         replace_missing(&mut result.max_output, &before.max_output);
         replace_missing(&mut result.dialects, &before.dialects);
         result.quirks = quirks_over(result.quirks.as_ref(), before.quirks.clone());

@@ -6,6 +6,7 @@ use nova_wire::{Dialect, Quirks};
 use serde::Serialize;
 
 use crate::date::Date;
+use crate::policy::Tags;
 use crate::price::Price;
 use crate::provider::Endpoint;
 pub use crate::raw::Thinking;
@@ -85,8 +86,8 @@ pub struct Offer {
     pub quirks: Quirks,
     /// The same, for one dialect alone.
     pub dialect_quirks: BTreeMap<Dialect, Quirks>,
-    /// Where it runs, in the provider's words.
-    pub region: Option<String>,
+    /// Where it runs, and in what form.
+    pub tags: Tags,
 }
 
 impl Model {

@@ -4,6 +4,7 @@ use nova_wire::{Dialect, Quirks};
 use serde::Serialize;
 
 use crate::date::Date;
+use crate::policy::Tags;
 pub use crate::raw::Auth;
 
 /// A company or server family that answers requests.
@@ -26,6 +27,8 @@ pub struct Provider {
     pub auth: Auth,
     /// Headers that every request carries, names in lower case.
     pub headers: Vec<(String, String)>,
+    /// How it treats what it is sent.
+    pub tags: Tags,
     /// The page that these facts are from.
     pub source: String,
     /// When they were compared with it; absent for entries of a configuration.

@@ -17,6 +17,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::date::Weekday;
 use crate::money::{NanoUsd, PerMillion};
+use crate::policy::{DataCollection, Quantization};
 use crate::yaml::{Entries, Located};
 
 /// Providers and models, to build a catalogue from or to lay over one.
@@ -60,6 +61,12 @@ pub struct RawProvider {
     /// Another provider whose models it has too, under the same upstream ids; their prices are unknown
     /// unless a model's offer says them.
     pub models_of: Option<Located<String>>,
+    /// Whether it may collect what it is sent, to train on it or to keep it: `allow` or `deny`. Default: unknown,
+    /// and requests with `provider.data_collection: deny` are not sent there.
+    pub data_collection: Option<DataCollection>,
+    /// Whether it keeps nothing of a request once it is answered (zero data retention). Default: unknown, and
+    /// requests with `provider.zdr: true` are not sent there.
+    pub zdr: Option<bool>,
     /// The page that these facts are from.
     pub source: Option<String>,
     /// The day on which they were compared with the source: `2026-11-21`.
@@ -217,6 +224,9 @@ pub struct RawOffer {
     /// Where it runs, in the provider's words.
     #[serde(default)]
     pub region: Option<String>,
+    /// In what numbers the model's weights are kept there: `fp8`, `bf16`. Default: unknown.
+    #[serde(default)]
+    pub quantization: Option<Quantization>,
 }
 
 /// What a model costs, as far as that is known.

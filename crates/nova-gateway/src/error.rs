@@ -38,6 +38,8 @@ pub enum Code {
     ModelNotConfigured,
     /// No configured model can do what the request asks.
     Incapable,
+    /// No configured deployment is as the request wants it.
+    Unwanted,
     /// No such path.
     UnknownPath,
     /// The path exists, not with this method.
@@ -130,6 +132,7 @@ pub const TABLE: &[Row] = &[
     row(Code::UnknownModel, "model_not_found", 404, NOT_FOUND, false, "No model of this name; the message lists the nearest ones."),
     row(Code::ModelNotConfigured, "model_not_configured", 404, NOT_FOUND, false, "The model is in the catalogue, but no credential for any of its providers is configured."),
     row(Code::Incapable, "no_capable_model", 422, INVALID, false, "No deployment of the model can do what the request asks, such as reading images."),
+    row(Code::Unwanted, "no_wanted_provider", 404, NOT_FOUND, false, "The request's own preferences (`provider`) leave no deployment of the model; the message says what spoke against each."),
     row(Code::UnknownPath, "unknown_path", 404, NOT_FOUND, false, "No such path; the message names the nearest right one."),
     row(Code::MethodNotAllowed, "method_not_allowed", 405, INVALID, false, "The path exists, but not with this method."),
     row(Code::ContextTooLong, "context_length_exceeded", 400, INVALID, false, "The prompt does not fit the context window of any model in the plan."),

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::controls::Controls;
+
 /// The days of the week as rules name them, from Monday.
 pub(crate) const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
@@ -30,6 +32,8 @@ pub struct Facts<'a> {
     pub json_schema: bool,
     /// The models that the caller's key may use, in any spelling; `None` allows all.
     pub allowed_models: Option<&'a [String]>,
+    /// What the request asks of routing beside its model.
+    pub controls: Option<&'a Controls>,
     /// The name of the caller's key.
     pub key_name: Option<&'a str>,
     /// The owner of the caller's key.

@@ -6,12 +6,14 @@
 //! Reading order: [`plan`] is the decision; [`Facts`] and a [`World`] are what it may look at; a
 //! [`Plan`] says what it decided; a [`Table`] is what the operator configured, made by a
 //! [`TableBuilder`]; `names` is how a model's name is found in any spelling.
+//! [`Controls`] is what one request asks of routing, beside its model.
 //! [`rules`] is the language of conditions, `router` their order, [`choose`] ranks models where neither
 //! names one, `experiment` splits traffic, `task` tells what a request is about,
 //! and [`features`] is what everything learnt sees of a text.
 //! [`quality`] is how well a model is likely to answer, [`Pacer`] what that may cost.
 
 pub mod choose;
+mod controls;
 mod experiment;
 mod facts;
 pub mod features;
@@ -28,11 +30,14 @@ mod table;
 mod task;
 mod world;
 
+pub use controls::{
+    Controls, Cutoffs, Dollars, MaxPrice, Offered, Pace, Preferences, Rank, Sort, Sorting, Suffixes, suffixed,
+};
 pub use experiment::{ArmEntry, ExperimentEntry, Unit};
 pub use facts::{Facts, Named};
 pub use names::fold;
 pub use pacer::Pacer;
-pub use plan::{Attempt, DeploymentId, Exposure, Missing, NoRoute, Plan, Why};
+pub use plan::{Attempt, DeploymentId, Exposure, Missing, NoRoute, Plan, Preference, Why};
 pub use router::{Judged, RuleEntry};
 pub use select::plan;
 pub use table::{Candidate, Choosing, ModelEntry, Needs, Table, TableBuilder, TableError};

@@ -32,6 +32,12 @@ const fn is_folded(byte: u8) -> bool {
     !matches!(byte, b'.' | b'_' | b' ' | b'A'..=b'Z')
 }
 
+/// Whether two names are one, in any spelling. Does not allocate.
+pub(crate) fn same(one: &str, other: &str) -> bool {
+    one.len() == other.len()
+        && (one == other || one.chars().map(fold_ascii).eq(other.chars().map(fold_ascii)))
+}
+
 /// Names to indices.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Names {

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use crate::choose::{Choice, Mode};
 
 /// A deployment, by its place in the configuration's list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct DeploymentId(pub u32);
 
@@ -119,6 +119,11 @@ pub enum Why {
     },
     /// The request names another provider.
     OtherProvider,
+    /// The request does not want it to answer.
+    Preference {
+        /// What of the request says so.
+        preference: Preference,
+    },
     /// The plan is full without it.
     BeyondBound {
         /// How many attempts a plan may have.
@@ -147,7 +152,59 @@ impl fmt::Display for Why {
             Self::NotAllowed => f.write_str("the key may not use its model"),
             Self::Incapable { missing } => write!(f, "its model cannot take {missing}"),
             Self::OtherProvider => f.write_str("the request names another provider"),
+            Self::Preference { preference } => f.write_str(preference.as_str()),
             Self::BeyondBound { bound } => write!(f, "a plan has at most {bound} attempts"),
+        }
+    }
+}
+
+/// A preference of a request that removes a deployment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Preference {
+    /// `provider.only` names others.
+    Only,
+    /// `provider.ignore` names it.
+    Ignore,
+    /// `provider.allow_fallbacks: false`, and `provider.order` names others.
+    Order,
+    /// `provider.allow_fallbacks: false`, and another provider comes first.
+    First,
+    /// It charges more than `provider.max_price.prompt`.
+    PromptPrice,
+    /// It charges more than `provider.max_price.completion`.
+    CompletionPrice,
+    /// It charges more than `provider.max_price.request`.
+    RequestPrice,
+    /// There is a `provider.max_price`, and nobody knows what it charges.
+    UnknownPrice,
+    /// `provider.data_collection: deny`, and nobody says that it collects nothing.
+    DataCollection,
+    /// `provider.zdr: true`, and nobody says that it keeps nothing.
+    Zdr,
+    /// `provider.quantizations` has others.
+    Quantizations,
+}
+
+impl Preference {
+    /// What to tell people.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Only => "`provider.only` does not name its provider",
+            Self::Ignore => "`provider.ignore` names its provider",
+            Self::Order => {
+                "`provider.allow_fallbacks` is false, and `provider.order` does not name its provider"
+            }
+            Self::First => "`provider.allow_fallbacks` is false, and another provider comes first",
+            Self::PromptPrice => "it charges more than `provider.max_price.prompt`",
+            Self::CompletionPrice => "it charges more than `provider.max_price.completion`",
+            Self::RequestPrice => "it charges more than `provider.max_price.request`",
+            Self::UnknownPrice => "its price is not known, and there is a `provider.max_price`",
+            Self::DataCollection => {
+                "`provider.data_collection` is `deny`, and nothing says that it collects no data"
+            }
+            Self::Zdr => "`provider.zdr` is true, and nothing says that it keeps no data",
+            Self::Quantizations => "its quantization is not among `provider.quantizations`",
         }
     }
 }
@@ -197,6 +254,12 @@ pub enum NoRoute {
     NoneLeft {
         /// Why.
         why: Why,
+    },
+    /// The request's own preferences leave no deployment.
+    #[error("no deployment of this model is as the request wants it")]
+    Unwanted {
+        /// What was considered, and what spoke against each.
+        removed: Vec<(DeploymentId, Why)>,
     },
 }
 

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::choose::Choice;
+use crate::controls::Controls;
 use crate::facts::{Facts, Named};
 use crate::plan::{DeploymentId, NoRoute, Plan};
 use crate::table::Table;
@@ -59,6 +60,9 @@ pub struct Told {
     pub has_tools: bool,
     /// Whether a form of the answer is asked for.
     pub json_schema: bool,
+    /// What the request asked of routing beside its model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub controls: Option<Controls>,
     /// The models that the key may use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed_models: Option<Vec<String>>,
@@ -277,6 +281,7 @@ impl Told {
             has_images: facts.has_images,
             has_tools: facts.has_tools,
             json_schema: facts.json_schema,
+            controls: facts.controls.cloned(),
             allowed_models: facts.allowed_models.map(<[String]>::to_vec),
             key_name: facts.key_name.map(str::to_owned),
             key_owner: facts.key_owner.map(str::to_owned),
@@ -309,6 +314,7 @@ impl Told {
             has_images: self.has_images,
             has_tools: self.has_tools,
             json_schema: self.json_schema,
+            controls: self.controls.as_ref(),
             allowed_models: self.allowed_models.as_deref(),
             key_name: self.key_name.as_deref(),
             key_owner: self.key_owner.as_deref(),

@@ -10,6 +10,8 @@ use crate::router::Chosen;
 use crate::table::{Model, Place, Table, Target};
 use crate::world::{Health, Signals, World};
 
+mod prefer;
+
 /// Names suggested for an unknown one.
 const SUGGESTIONS: usize = 3;
 
@@ -22,7 +24,8 @@ const SUGGESTIONS: usize = 3;
 /// Within a model the operator's priorities come first, then what [`crate::choose`] says. Deployments whose
 /// model the prompt clearly overflows move behind those, those whose provider asked for a pause behind
 /// these, and those that rest behind all. What the key may not use and what cannot take the request is
-/// removed, and so is what exceeds the table's bound.
+/// removed, and so is what exceeds the table's bound. A request that names models to fall back to gets these
+/// instead of the configured ones, and its preferences ([`crate::Preferences`]) remove and order deployments.
 ///
 /// # Errors
 /// [`NoRoute`] says why nothing is left to try.
@@ -90,16 +93,16 @@ impl Planning<'_, '_> {
             draft.exposure = Some(exposure);
             self.extend(&mut draft, (model, Why::Arm), None);
         }
-        for &(model, why) in chain {
-            // Who names a provider wants that provider, not another model elsewhere.
-            if provider.is_some() && why != Why::Asked {
-                break;
-            }
+        // Who names a provider wants that provider, not another model elsewhere.
+        let alone = provider.is_some() || !self.takes_configured_fallbacks();
+        for &(model, why) in chain.iter().take(if alone { 1 } else { chain.len() }) {
             if draft.exposure.is_none() || model != asked {
                 self.extend(&mut draft, (model, why), provider);
             }
         }
+        self.fall_back(&mut draft);
         let asked = self.table.models.get(asked as usize).ok_or(NoRoute::NoDeployment)?;
+        self.sort_together(&mut draft.attempts);
         draft.finish(self.table, (&asked.name, decided))
     }
 
@@ -177,6 +180,7 @@ impl Planning<'_, '_> {
                 add(&group[place as usize], signals[place as usize].health);
             }
         }
+        self.prefer(model, &mut found, draft);
         found
     }
 
@@ -224,6 +228,7 @@ impl Planning<'_, '_> {
         let options: Vec<Ranked> = well.into_iter().chain(unwell).collect();
         let Some(first) = options.first() else {
             return Err(match draft.removed.last() {
+                _ if draft.is_unwanted() => NoRoute::Unwanted { removed: draft.removed },
                 Some((_, Why::NotAllowed)) | None => NoRoute::NoDeployment,
                 Some((_, why)) => NoRoute::NoneLeft { why: *why },
             });
@@ -236,9 +241,11 @@ impl Planning<'_, '_> {
             draft.attempts.extend(option.attempts);
         }
         draft.choice = Some(Box::new(Choice { aim: *aim, task, reach, ranked: scored }));
-        for &(model, why) in rest {
+        for &(model, why) in rest.iter().filter(|_| self.takes_configured_fallbacks()) {
             self.extend(&mut draft, (model, why), None);
         }
+        self.fall_back(&mut draft);
+        self.sort_together(&mut draft.attempts);
         draft.finish(self.table, (&asked, why))
     }
 
@@ -314,12 +321,20 @@ impl Draft {
         self.removed.extend(model.groups.iter().flatten().map(|place| (place.deployment, why)));
     }
 
+    /// Whether the request's own preferences removed something.
+    fn is_unwanted(&self) -> bool {
+        self.removed.iter().any(|(_, why)| matches!(why, Why::Preference { .. }))
+    }
+
     fn finish(mut self, table: &Table, (asked, by): (&Arc<str>, Why)) -> Result<Plan, NoRoute> {
         if self.attempts.is_empty() {
             let missing = self.removed.iter().find_map(|(_, why)| match why {
                 Why::Incapable { missing } => Some(*missing),
                 _ => None,
             });
+            if self.is_unwanted() {
+                return Err(NoRoute::Unwanted { removed: self.removed });
+            }
             let refused = || match self.removed.first() {
                 Some((_, Why::NotAllowed)) => NoRoute::NotAllowed,
                 _ => NoRoute::NoDeployment,

@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use nova_catalog::Tags;
+
 use crate::choose::{Aim, ENOUGH, Mode};
+use crate::controls::{Known, Offered};
 use crate::experiment::{Arm, Experiment, ExperimentEntry};
 use crate::facts::Facts;
 use crate::names::{Names, fold};
@@ -36,18 +39,10 @@ pub struct Table {
     /// The models that `choosing` names, or all.
     pool: Vec<u32>,
     pub(crate) experiments: Vec<Experiment>,
-    /// Every deployment, by its place.
-    deployments: Vec<Deployed>,
+    /// What is known of every deployment, by its place.
+    known: Vec<Known>,
     /// What rules and experiments read of tags, headers and metadata.
     texts: Vec<Box<str>>,
-}
-
-/// What is known of a deployment beside its place among others.
-#[derive(Clone, Debug, Default)]
-struct Deployed {
-    name: Box<str>,
-    model: u32,
-    price: SharedPrice,
 }
 
 /// How models are chosen where neither the client nor a rule names one.
@@ -176,11 +171,11 @@ pub struct ModelEntry {
 }
 
 /// A deployment to add.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Candidate {
     /// Which one.
     pub id: DeploymentId,
-    /// Its name.
+    /// Its name, by which requests may ask for it; may be empty.
     pub name: String,
     /// Its provider's id, by which `provider/model` finds it.
     pub provider: String,
@@ -192,6 +187,10 @@ pub struct Candidate {
     pub weight: u32,
     /// What it charges, where that is known.
     pub price: SharedPrice,
+    /// The name that people know its provider by; may be empty.
+    pub provider_name: String,
+    /// How it treats what it is sent, as far as that is known.
+    pub tags: Tags,
 }
 
 /// Why there is no table.
@@ -315,7 +314,7 @@ impl TableBuilder {
         };
         let experiments =
             self.experiments.iter().map(|entry| experiment(entry, &find)).collect::<Result<Vec<_>, _>>()?;
-        let deployments = self.deployed();
+        let known = self.known();
         let texts = self.texts();
         let choosing = self.choosing;
         Ok(Table {
@@ -328,24 +327,23 @@ impl TableBuilder {
             choosing,
             pool,
             experiments,
-            deployments,
+            known,
             texts,
         })
     }
 
-    fn deployed(&self) -> Vec<Deployed> {
-        let mut deployed = Vec::new();
+    fn known(&self) -> Vec<Known> {
+        let mut known = Vec::new();
         for (model, entry) in (0..).zip(&self.models) {
             for candidate in &entry.deployments {
                 let place = candidate.id.index();
-                if deployed.len() <= place {
-                    deployed.resize_with(place + 1, Deployed::default);
+                if known.len() <= place {
+                    known.resize_with(place + 1, Known::default);
                 }
-                let name = candidate.name.as_str().into();
-                deployed[place] = Deployed { name, model, price: candidate.price.clone() };
+                known[place] = Known::of(candidate, model);
             }
         }
-        deployed
+        known
     }
 
     fn texts(&self) -> Vec<Box<str>> {
@@ -587,19 +585,29 @@ impl Table {
         self.pool.iter().copied()
     }
 
+    /// A model by its own name.
+    pub(crate) fn named(&self, name: &str) -> Option<&Model> {
+        self.models.get(self.names.get(name)? as usize)
+    }
+
+    /// What a request may have preferences about.
+    pub(crate) fn offered(&self, deployment: DeploymentId) -> Option<Offered<'_>> {
+        self.known.get(deployment.index()).map(Known::offered)
+    }
+
     /// What a deployment charges.
     pub(crate) fn price(&self, deployment: DeploymentId) -> Option<&nova_catalog::Price> {
-        self.deployments.get(deployment.index())?.price.as_deref()
+        self.known.get(deployment.index())?.price.as_deref()
     }
 
     /// A deployment's name.
     pub(crate) fn deployment_name(&self, deployment: DeploymentId) -> Option<&str> {
-        self.deployments.get(deployment.index()).map(|deployed| &*deployed.name)
+        self.known.get(deployment.index()).map(|known| &*known.name)
     }
 
     /// The model that a deployment serves, by its own name.
     pub(crate) fn model_of(&self, deployment: DeploymentId) -> Option<&str> {
-        self.name(self.deployments.get(deployment.index())?.model as usize)
+        self.name(self.known.get(deployment.index())?.model as usize)
     }
 
     /// What rules read of tags, headers and metadata, as `header.x-team`.

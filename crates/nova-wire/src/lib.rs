@@ -8,7 +8,7 @@
 //!
 //! 1. [`dialect`] names the wire schemas; [`peek`] reads the few fields that the gateway acts on
 //!    without building a tree, and [`splice`] changes those fields and leaves every other byte alone;
-//!    both stand on `scan`, one pass over raw JSON.
+//!    both stand on `scan`, one pass over raw JSON. [`controls`] takes out what is for the gateway alone.
 //! 2. [`hub`] is the one neutral form that a translation passes through, in both directions:
 //!    request, reply, and the deltas of a stream; and the passes over it that all pairs need.
 //! 3. [`chat`], [`messages`], [`responses`], [`gemini`] and [`converse`] read and write the hub, one module
@@ -19,6 +19,7 @@
 //! 6. [`quirks`] says, as data, in what a provider differs from its dialect.
 
 pub mod chat;
+pub mod controls;
 pub mod converse;
 pub mod dialect;
 mod draft;

@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use crate::controls::is_control;
 use crate::dialect::Dialect;
 use crate::error::BadRequest;
 use crate::scan::{Fault, Kind, Scan, Scanner, Tally};
@@ -47,6 +48,11 @@ pub struct Peek {
     /// Whether a word stands in it that another dialect uses: the body may be written in that one
     /// ([`Peek::read_any`]).
     pub is_foreign: bool,
+    /// Whether a field stands in it that is for the gateway's own routing ([`crate::controls`]).
+    pub has_controls: bool,
+    /// What the model's name asks of thinking (`:thinking`, `:nothink`), whatever the body says. The gateway
+    /// sets it.
+    pub thinking: Option<bool>,
     /// A first estimate of the prompt's tokens.
     pub prompt_estimate: u64,
 }
@@ -59,6 +65,14 @@ impl Peek {
     /// that the gateway acts on, or nesting deeper than the bound.
     pub fn read(dialect: Dialect, body: &[u8]) -> Result<Self, BadRequest> {
         Ok(Pass::read(dialect, body)?)
+    }
+
+    /// The same, with what the model's name asks of thinking.
+    #[must_use]
+    pub fn thinking_as(mut self, thinking: Option<bool>) -> Self {
+        self.thinking = thinking;
+        self.wants_thinking = thinking.unwrap_or(self.wants_thinking);
+        self
     }
 
     /// What was seen since `has_images` was `before` stands in the result of a tool.
@@ -112,6 +126,8 @@ impl Pass {
         match dialect {
             // The path says which model.
             Dialect::Gemini | Dialect::Converse => {}
+            // `models` or `preset` may say it.
+            _ if pass.peek.has_controls => {}
             _ => pass.require("model")?,
         }
         match dialect {
@@ -174,6 +190,10 @@ impl Pass {
                 let tools = scan.array(|scan, _| self.tool(scan))?;
                 self.peek.has_tools |= tools > 0;
                 Ok(())
+            }
+            _ if is_control(key) => {
+                self.peek.has_controls = true;
+                scan.skip().map(drop)
             }
             _ if nothing => scan.skip().map(drop),
             _ => self.hint(scan, key),

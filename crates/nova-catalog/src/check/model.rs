@@ -9,6 +9,7 @@ use super::provider::unknown_provider;
 use super::{Documents, Scope, price};
 use crate::error::Problem;
 use crate::model::{Capabilities, Model, Offer, Quality};
+use crate::policy::Tags;
 use crate::raw::{Capability, RawCatalog, RawModel, RawOffer, RawQuality, RawTariff, Thinking};
 use crate::yaml::Located;
 
@@ -180,7 +181,7 @@ fn offer(
         dialects: raw.dialects.clone(),
         quirks: text_only(raw.quirks.clone().unwrap_or_default(), capabilities),
         dialect_quirks: raw.dialect_quirks.clone(),
-        region: raw.region.clone(),
+        tags: Tags { region: raw.region.clone(), quantization: raw.quantization, ..Tags::default() },
     }
 }
 
@@ -200,7 +201,12 @@ fn add_offers_of_twins(raw: &RawCatalog, offers: &mut Vec<Offer>) {
         }
         let theirs = offers.iter().find(|offer| offer.provider.eq_ignore_ascii_case(other));
         if let Some(theirs) = theirs.cloned() {
-            offers.push(Offer { provider: id.to_ascii_lowercase(), price: None, region: None, ..theirs });
+            offers.push(Offer {
+                provider: id.to_ascii_lowercase(),
+                price: None,
+                tags: Tags::default(),
+                ..theirs
+            });
         }
     }
 }

@@ -5,6 +5,7 @@ use nova_wire::Quirks;
 use super::{Documents, Scope, did_you_mean};
 use crate::error::Problem;
 use crate::merge;
+use crate::policy::Tags;
 use crate::provider::{Auth, Endpoint, Parameter, Provider};
 use crate::raw::{RawCatalog, RawEndpoint, RawParameter, RawProvider};
 use crate::template;
@@ -51,6 +52,8 @@ fn provider(
         endpoints,
         auth: auth(&resolved, scope),
         headers: headers(&resolved, scope),
+        // Never those of the provider that it is like: they are another company's word.
+        tags: Tags { data_collection: entry.data_collection, zdr: entry.zdr, ..Tags::default() },
         source,
         checked,
     }

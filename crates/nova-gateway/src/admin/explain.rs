@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::AdminError;
+use crate::pipeline::controls::{self, Controlled};
 use crate::pipeline::facts::Asking;
 use crate::pipeline::route;
 use crate::state::Shared;
@@ -32,6 +33,8 @@ pub(super) async fn explain(
     let snapshot = shared.snapshot.load();
     let dialect = asked.dialect.unwrap_or(Dialect::Chat);
     let peek = Peek::read(dialect, &body).map_err(crate::error::GatewayError::from)?;
-    let asking = Asking { dialect, headers: &headers, body: &body, peek: &peek, key: None };
+    let Controlled { body, peek, controls, .. } = controls::take((&snapshot, None), dialect, (body, peek))?;
+    let controls = controls.as_deref();
+    let asking = Asking { dialect, headers: &headers, body: &body, peek: &peek, key: None, controls };
     Ok(Json(route::explain(&snapshot, &asking, (shared.now_ns(), shared.now_ms()))?))
 }

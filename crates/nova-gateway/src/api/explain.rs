@@ -8,6 +8,7 @@ use hyper::body::Incoming;
 use nova_wire::Dialect;
 
 use crate::error::GatewayError;
+use crate::pipeline::controls::{self, Controlled};
 use crate::pipeline::facts::Asking;
 use crate::pipeline::relay::Outgoing;
 use crate::pipeline::{self, Asked, admit, authenticate, read, route};
@@ -40,7 +41,16 @@ async fn explain(
     let _permit = admit::admit(shared, &snapshot, &key)?;
     let (body, peek) = read::read(asked, &head.headers, incoming, &snapshot).await?;
     let dialect: Dialect = asked.dialect;
-    let asking = Asking { dialect, headers: &head.headers, body: &body, peek: &peek, key: Some(&key) };
+    let Controlled { body, peek, controls, .. } =
+        controls::take((&snapshot, Some(&key)), dialect, (body, peek))?;
+    let asking = Asking {
+        dialect,
+        headers: &head.headers,
+        body: &body,
+        peek: &peek,
+        key: Some(&key),
+        controls: controls.as_deref(),
+    };
     let plan = route::explain(&snapshot, &asking, (shared.now_ns(), shared.now_ms()))?;
     Ok(plan.to_string())
 }

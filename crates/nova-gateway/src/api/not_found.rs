@@ -9,7 +9,7 @@ use super::paths;
 use crate::error::{Code, GatewayError};
 
 /// How the served paths begin, without their version.
-const SERVED: [&str; 15] = [
+const SERVED: [&str; 13] = [
     "/chat/completions",
     "/messages",
     "/responses",
@@ -23,8 +23,6 @@ const SERVED: [&str; 15] = [
     "/audio/speech",
     "/audio/transcriptions",
     "/audio/translations",
-    "/generation",
-    "/feedback",
 ];
 
 /// The error for a path that is not served.

@@ -369,6 +369,7 @@ fn engine_model() -> RawModel {
         quirks: None,
         dialect_quirks: std::collections::BTreeMap::new(),
         region: None,
+        quantization: None,
     };
     RawModel { offers: Some(vec![offer]), ..RawModel::default() }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
-use nova_catalog::{Catalog, Price};
+use nova_catalog::{Catalog, Price, Tags};
 use nova_ledger::{KeyLimits, Secret};
 use nova_route::rules::Condition;
 use nova_route::{
@@ -95,6 +95,8 @@ pub struct Deployment {
     pub credential: Option<Credential>,
     /// How long an exchange may take.
     pub deadlines: Deadlines,
+    /// How it treats what it is sent, as far as that is known.
+    pub tags: Tags,
     /// Lower is tried earlier.
     pub priority: u32,
     /// Its share among deployments of equal priority.
@@ -310,6 +312,12 @@ impl Config {
                 priority: deployment.priority,
                 weight: deployment.weight,
                 price: deployment.price.clone().map(Arc::new),
+                provider_name: self
+                    .catalog
+                    .provider(&deployment.provider)
+                    .map(|provider| provider.name.clone())
+                    .unwrap_or_default(),
+                tags: deployment.tags.clone(),
             })
             .collect()
     }
@@ -351,6 +359,7 @@ impl Config {
             upstream_model: offer.upstream_model.clone(),
             max_output: offer.max_output,
             price: offer.price.clone(),
+            tags: offer.tags.over(&provider.tags),
             mounts,
             credential,
             deadlines,

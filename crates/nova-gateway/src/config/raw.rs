@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use nova_catalog::yaml::{Entries, Located};
-use nova_catalog::{RawModel, RawProvider};
+use nova_catalog::{DataCollection, Quantization, RawModel, RawProvider, Tags};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -131,6 +131,30 @@ pub struct RawDeployment {
     /// How long things may take here, where that differs.
     #[serde(default)]
     pub timeouts: RawDeadlines,
+    /// Whether what it is sent may be collected there: `allow` or `deny`. Default: as the provider.
+    #[serde(default)]
+    pub data_collection: Option<DataCollection>,
+    /// Whether nothing of a request is kept there once it is answered. Default: as the provider.
+    #[serde(default)]
+    pub zdr: Option<bool>,
+    /// Where it runs. Default: as the offer.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// In what numbers the model's weights are kept there. Default: as the offer.
+    #[serde(default)]
+    pub quantization: Option<Quantization>,
+}
+
+impl RawDeployment {
+    /// What it says of itself besides.
+    pub fn tags(&self) -> Tags {
+        Tags {
+            data_collection: self.data_collection,
+            zdr: self.zdr,
+            region: self.region.clone(),
+            quantization: self.quantization,
+        }
+    }
 }
 
 /// What is kept of answers in OpenAI's Responses dialect.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::HeaderMap;
 use nova_ledger::Key;
-use nova_route::{Facts, Named};
+use nova_route::{Controls, Facts, Named};
 use nova_wire::{Dialect, Peek};
 use serde_json::{Map, Value};
 
@@ -29,6 +29,8 @@ pub struct Asking<'a> {
     pub peek: &'a Peek,
     /// Whose it is; nobody's may use every model.
     pub key: Option<&'a Key>,
+    /// What it asks of routing beside its model.
+    pub controls: Option<&'a Controls>,
 }
 
 /// What was found out for the rules.
@@ -117,6 +119,7 @@ impl Asking<'_> {
             has_tools: peek.has_tools,
             json_schema: peek.has_schema,
             allowed_models: self.key.and_then(|key| key.models.as_deref()),
+            controls: self.controls,
             key_name: self.key.map(|key| key.name.as_str()),
             key_owner: self.key.and_then(|key| key.owner.as_deref()),
             task: learnt.task.as_deref(),

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Beside the stages: `asked` is what a path says before the body is read, `decode` undoes a body's
-//! compression, [`facts`] and `said` find out what rules ask for, [`form`] judges answers in JSON, and
+//! compression, `controls` is what a body asks of routing, [`facts`] and `said` find out what rules ask for, [`form`] judges answers in JSON, and
 //! `forward` is the same way for services that are passed on untranslated.
 //!
 //! Invariant: from [`reserve`] on, the call holds a receipt that its `Drop` settles, so that a client
@@ -16,6 +16,7 @@ pub mod admit;
 mod asked;
 pub mod attempt;
 pub mod authenticate;
+pub mod controls;
 mod decode;
 pub mod facts;
 pub mod form;
@@ -41,6 +42,7 @@ use nova_wire::hub::structured::Check;
 use nova_wire::{Dialect, Peek};
 
 pub use self::asked::{Asked, Framing};
+use self::controls::Controlled;
 use self::facts::Asking;
 use self::relay::Outgoing;
 use self::reserve::Receipt;
@@ -139,7 +141,7 @@ async fn stages(
     let snapshot = worker.shared.snapshot.load_full();
     let mut known = Known::default();
     let understood = understand(worker, asked, request, (&snapshot, started), &mut known).await;
-    let Understood { key, permit, body, peek, route, strict, beta, keep } = match understood {
+    let Understood { key, permit, body, peek, route, written, strict, beta, keep } = match understood {
         Ok(understood) => understood,
         Err(error) => {
             settle::refused(&worker.shared, (id, asked.dialect, started), &known, &error);
@@ -149,7 +151,9 @@ async fn stages(
     let (shared, dialect) = (&worker.shared, asked.dialect);
     let Routed { plan, task } = route;
     let mut receipt = reserve::reserve(shared, &snapshot, (id, dialect, started), key, (&peek, &plan));
-    receipt.about.task = task.as_deref().map(Arc::from);
+    if let Some(written) = written {
+        receipt.model = Arc::from(written);
+    }
     let check = form::check(dialect, &body, &peek);
     let call = Call {
         id: id.clone(),
@@ -189,6 +193,8 @@ pub(crate) struct Understood {
     pub(crate) body: Bytes,
     pub(crate) peek: Peek,
     pub(crate) route: Routed,
+    /// The model's name as the client wrote it, where that is another one.
+    written: Option<String>,
     strict: bool,
     pub(crate) beta: Option<HeaderValue>,
     /// What keeping the answer takes.
@@ -213,15 +219,24 @@ pub(crate) async fn understand(
         Dialect::Responses => conversation::resume(shared, snapshot, &key, (body, peek)).await?,
         _ => Resumed { body, peek, keep: None },
     };
-    let asking =
-        Asking { dialect: asked.dialect, headers: &head.headers, body: &body, peek: &peek, key: Some(&key) };
+    let Controlled { body, peek, controls, written } =
+        controls::take((snapshot, Some(&key)), asked.dialect, (body, peek))?;
+    let asking = Asking {
+        dialect: asked.dialect,
+        headers: &head.headers,
+        body: &body,
+        peek: &peek,
+        key: Some(&key),
+        controls: controls.as_deref(),
+    };
     let route = route::route(worker, snapshot, &asking, started).inspect_err(|_| {
         known.model.clone_from(&peek.model);
         known.stream = peek.stream;
     })?;
-    let strict = head.headers.get("x-novastack-strict").is_some_and(|value| value == "true");
+    let whole = controls.is_some_and(|controls| controls.provider.require_parameters == Some(true));
+    let strict = whole || head.headers.get("x-novastack-strict").is_some_and(|value| value == "true");
     let beta = head.headers.get("anthropic-beta").cloned();
-    Ok(Understood { key, permit, body: detached(body), peek, route, strict, beta, keep })
+    Ok(Understood { key, permit, body: detached(body), peek, route, written, strict, beta, keep })
 }
 
 /// A small body is a slice of the connection's read buffer, and would keep all of that until the answer

@@ -32,7 +32,8 @@ pub async fn read(
         // Google's paths say whether the answer is streamed; an array is answered whole.
         peek.stream = asked.framing == Some(Framing::Events);
     }
-    if peek.model.is_empty() {
+    // A field for the router may name it instead.
+    if peek.model.is_empty() && !peek.has_controls {
         let error = GatewayError::new(Code::BadRequest, "`model` is missing");
         return Err(GatewayError {
             param: Some("model".into()),

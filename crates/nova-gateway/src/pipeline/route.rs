@@ -97,6 +97,7 @@ fn refusal(snapshot: &Snapshot, peek: &Peek, no: NoRoute) -> GatewayError {
         NoRoute::NotAllowed => {
             GatewayError::new(Code::Forbidden, format!("this key may not use model `{model}`"))
         }
+        NoRoute::Unwanted { removed } => unwanted(snapshot, model, &removed),
         NoRoute::Incapable { missing } => {
             GatewayError::new(Code::Incapable, format!("no deployment of model `{model}` can take {missing}"))
         }
@@ -107,8 +108,26 @@ fn refusal(snapshot: &Snapshot, peek: &Peek, no: NoRoute) -> GatewayError {
             ),
         ),
     };
-    error.param = Some("model".into());
+    error.param = Some(if error.code == Code::Unwanted { "provider" } else { "model" }.into());
     error
+}
+
+/// What each deployment lacked, for a request whose preferences leave none.
+fn unwanted(snapshot: &Snapshot, model: &str, removed: &[(DeploymentId, Why)]) -> GatewayError {
+    /// More than this nobody reads.
+    const SHOWN: usize = 8;
+    let mut message = format!("no deployment of model `{model}` is as the request wants it");
+    for (place, (id, why)) in removed.iter().take(SHOWN).enumerate() {
+        let name = snapshot.deployment(*id).map_or("?", |deployment| &deployment.name);
+        let before = if place == 0 { ": " } else { "; " };
+        // Writing to a text cannot fail.
+        let _ = write!(message, "{before}`{name}`: {why}");
+    }
+    if removed.len() > SHOWN {
+        let _ = write!(message, "; and {} more", removed.len() - SHOWN);
+    }
+    message.push_str("\nhint: `POST /v1/route/explain` shows what each preference leaves");
+    GatewayError::new(Code::Unwanted, message)
 }
 
 /// The whole decision with the names behind its numbers, for people and for tools: the facts, what each rule

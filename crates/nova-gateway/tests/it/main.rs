@@ -5,11 +5,11 @@
 mod admin;
 mod answers;
 mod clouds;
+mod controls;
 mod conversations;
 mod counts;
 mod failures;
 mod form;
-mod generation;
 mod harness;
 mod inbound;
 mod keys;

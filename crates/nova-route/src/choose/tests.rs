@@ -70,6 +70,7 @@ fn candidate(id: u32, dollars: i64) -> Candidate {
         priority: 0,
         weight: 1,
         price: price(dollars),
+        ..Candidate::default()
     }
 }
 

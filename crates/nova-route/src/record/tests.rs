@@ -5,7 +5,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::rules::Condition;
-use crate::{ArmEntry, Candidate, ExperimentEntry, Health, ModelEntry, RuleEntry, TableBuilder, Unit};
+use crate::{
+    ArmEntry, Candidate, Controls, ExperimentEntry, Health, ModelEntry, Preferences, RuleEntry, TableBuilder,
+    Unit,
+};
 
 fn candidate(id: u32) -> Candidate {
     let mut price = Price::default();
@@ -18,6 +21,7 @@ fn candidate(id: u32) -> Candidate {
         priority: id % 2,
         weight: 1 + id % 2,
         price: Some(Arc::new(price)),
+        ..Candidate::default()
     }
 }
 
@@ -84,6 +88,24 @@ impl World for Drawn {
     }
 }
 
+/// What a request may ask of routing.
+fn controls() -> impl Strategy<Value = Controls> {
+    let providers =
+        || prop::option::of(prop::collection::vec((0..12_u32).prop_map(|id| format!("p{id}")), 0..4));
+    let rest = prop::sample::select(vec![
+        "{}",
+        r#"{ "sort": "price" }"#,
+        r#"{ "sort": { "by": "latency", "partition": "none" } }"#,
+        r#"{ "max_price": { "completion": 1 }, "preferred_max_latency": 3.3 }"#,
+        r#"{ "allow_fallbacks": false }"#,
+    ]);
+    let fallbacks = prop::option::of(prop::collection::vec((0..5).prop_map(|id| format!("m{id}")), 0..3));
+    (fallbacks, providers(), providers(), rest).prop_map(|(fallbacks, order, ignore, rest)| Controls {
+        fallbacks,
+        provider: Preferences { order, ignore, ..serde_json::from_str(rest).unwrap() },
+    })
+}
+
 proptest! {
     #[test]
     fn a_record_replays_to_the_same_plan_bit_for_bit(
@@ -94,12 +116,13 @@ proptest! {
         per_usd in prop::option::of(0.0..1_000.0_f64),
         team in prop::option::of(prop::sample::select(vec!["blue", "red"])),
         has_images: bool,
+        asked in prop::option::of(controls()),
     ) {
         let table = table();
         let header = |name: &str| team.filter(|_| name == "x-team");
         let entry = |name: &str| (name == "stage").then_some("on");
         let facts = Facts {
-            model: name, prompt_tokens, budget, quality_per_usd: per_usd, has_images,
+            model: name, prompt_tokens, budget, quality_per_usd: per_usd, has_images, controls: asked.as_ref(),
             session: Some(session), user: Some(session >> 8), now_ms: Some(1_763_976_600_000),
             headers: Named::of(&header), metadata: Named::of(&entry), ..Facts::default()
         };
@@ -110,8 +133,14 @@ proptest! {
         let kept = serde_json::to_string(&record).unwrap();
         let read: Record = serde_json::from_str(&kept).unwrap();
         prop_assert_eq!(&read, &record);
-        prop_assert_eq!(read.replay(&table), plan);
+        prop_assert_eq!(&read.replay(&table), &plan);
         prop_assert!(read.holds(&table));
+        let wanted = |id| {
+            let preferences = asked.as_ref().map(|asked| &asked.provider);
+            let refused = |it: &Preferences| it.refuses(&table.offered(id).unwrap(), prompt_tokens);
+            preferences.and_then(refused).is_none()
+        };
+        prop_assert!(plan.iter().flat_map(|plan| &plan.attempts).all(|attempt| wanted(attempt.deployment)));
     }
 }
 

@@ -27,6 +27,7 @@ fn model(id: u32, name: &str, images: bool, fallbacks: &[&str]) -> ModelEntry {
         priority: 0,
         weight: 1,
         price: Some(Arc::new(price)),
+        ..Candidate::default()
     };
     ModelEntry {
         name: name.into(),

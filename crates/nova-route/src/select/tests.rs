@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Candidate, ModelEntry, TableBuilder, TableError};
+use crate::{Candidate, Controls, ModelEntry, TableBuilder, TableError};
 
 fn candidate(id: u32, provider: &str, priority: u32, weight: u32) -> Candidate {
     let upstream_model = format!("{provider}/upstream-{id}");
@@ -16,7 +16,7 @@ fn candidate(id: u32, provider: &str, priority: u32, weight: u32) -> Candidate {
         upstream_model,
         priority,
         weight,
-        price: None,
+        ..Candidate::default()
     }
 }
 
@@ -85,6 +85,47 @@ fn the_model_comes_first_then_its_fallback_then_the_default() {
     qwen3-235b
     3 qwen3-235b: it serves the model that was asked for
     ");
+}
+
+/// The plan for a request that has controls.
+fn controlled(name: &str, fallbacks: Option<&[&str]>, provider: serde_json::Value) -> String {
+    let fallbacks = fallbacks.map(|names| names.iter().map(|&name| name.to_owned()).collect());
+    let controls = Controls { fallbacks, provider: serde_json::from_value(provider).unwrap() };
+    check(name, &[], Facts { controls: Some(&controls), ..Facts::default() })
+}
+
+#[test]
+fn a_request_names_what_to_fall_back_to_and_who_may_answer() {
+    let none = || serde_json::json!({});
+    assert_snapshot!(controlled("deepseek-v4-pro", Some(&["Kimi-2.6", "openrouter/deepseek-v4-pro", "nothing"]), none()), @"
+    deepseek-v4-pro
+    0 deepseek-v4-pro: it serves the model that was asked for
+    1 deepseek-v4-pro: it serves the model that was asked for
+    2 kimi-2.6: it serves a fallback of that model
+    ");
+    assert_snapshot!(controlled("openrouter/deepseek-v4-pro", Some(&["deepseek-v4-pro"]), none()), @"
+    deepseek-v4-pro
+    1 deepseek-v4-pro: it serves the model that was asked for
+    0 deepseek-v4-pro: it serves a fallback of that model
+    ");
+    assert_snapshot!(controlled("deepseek-v4-pro", Some(&[]), serde_json::json!({ "order": ["OpenRouter"] })), @"
+    deepseek-v4-pro
+    1 deepseek-v4-pro: it serves the model that was asked for
+    0 deepseek-v4-pro: it serves the model that was asked for
+    ");
+    assert_snapshot!(controlled("deepseek-v4-pro", None, serde_json::json!({ "allow_fallbacks": false })), @"
+    deepseek-v4-pro
+    0 deepseek-v4-pro: it serves the model that was asked for
+    not 1: `provider.allow_fallbacks` is false, and another provider comes first
+    ");
+    assert_snapshot!(controlled("deepseek-v4-pro", None, serde_json::json!({ "ignore": ["deepseek", "dashscope"] })), @"
+    deepseek-v4-pro
+    1 deepseek-v4-pro: it serves the model that was asked for
+    2 kimi-2.6: it serves a fallback of that model
+    not 0: `provider.ignore` names its provider
+    not 3: `provider.ignore` names its provider
+    ");
+    assert_snapshot!(controlled("qwen3-235b", None, serde_json::json!({ "zdr": true })), @"no deployment of this model is as the request wants it: Unwanted { removed: [(DeploymentId(3), Preference { preference: Zdr })] }");
 }
 
 #[test]

@@ -3,6 +3,8 @@
 //! Google takes every name in two spellings, `generationConfig` and `generation_config`; either is read,
 //! and both together are a duplicate.
 
+use crate::controls::is_control;
+
 use super::{Fault, Kind, Peek, Scan, Scanner, count, want};
 
 /// The fields that may stand only once, with their other spelling.
@@ -35,6 +37,10 @@ pub(super) fn read(scan: &mut Scanner<'_>) -> Scan<Peek> {
                 scan.skip().map(drop)
             }
             (Some("generationConfig"), Kind::Object) => config(scan, &mut peek),
+            (None, _) if is_control(key) => {
+                peek.has_controls = true;
+                scan.skip().map(drop)
+            }
             _ => scan.skip().map(drop),
         }
     })?;

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use clap::Args;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use nova_gateway::pipeline::controls::{self, Controlled};
 use nova_gateway::pipeline::facts::Asking;
 use nova_gateway::pipeline::route;
 use nova_gateway::snapshot::Snapshot;
@@ -45,7 +46,9 @@ pub(crate) fn run(global: &Global, explain: &Explain) -> Result<()> {
     let body = Bytes::from(body(explain)?);
     let peek = Peek::read(dialect, &body)?;
     let headers = headers(&explain.headers)?;
-    let asking = Asking { dialect, headers: &headers, body: &body, peek: &peek, key: None };
+    let Controlled { body, peek, controls, .. } = controls::take((&snapshot, None), dialect, (body, peek))?;
+    let controls = controls.as_deref();
+    let asking = Asking { dialect, headers: &headers, body: &body, peek: &peek, key: None, controls };
     let plan = route::explain(&snapshot, &asking, (0, now_ms()))?;
     if global.json {
         return super::say(&plan.to_string());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue};
 use nova_catalog::yaml::Located;
-use nova_catalog::{Catalog, Model, Offer, Provider};
+use nova_catalog::{Catalog, Model, Offer, Provider, Tags};
 use nova_upstream::Deadlines;
 
 use super::authorisations::{Authorisation, Authorisations, needs_none, set};
@@ -35,6 +35,7 @@ struct Draft<'c> {
     upstream_model: String,
     mounts: Vec<Mount>,
     deadlines: Deadlines,
+    tags: Tags,
     priority: u32,
     weight: u32,
 }
@@ -78,6 +79,7 @@ impl Checker<'_> {
                     upstream_model: offer.upstream_model.clone(),
                     mounts,
                     deadlines,
+                    tags: offer.tags.over(&provider.tags),
                     priority,
                     weight: 1,
                 };
@@ -136,6 +138,10 @@ impl Checker<'_> {
             mounts: self.mounts((provider, places), offer, &upstream_model, base_url),
             upstream_model,
             deadlines: over(&raw.timeouts, known.deadlines),
+            tags: raw
+                .tags()
+                .over(&offer.map_or_else(Tags::default, |offer| offer.tags.clone()))
+                .over(&provider.tags),
             priority: raw.priority,
             weight: raw.weight.unwrap_or(1),
         };
@@ -299,6 +305,7 @@ impl Draft<'_> {
                 mounts: self.mounts.clone(),
                 credential: one.credential.clone(),
                 deadlines: self.deadlines,
+                tags: self.tags.clone(),
                 priority: self.priority,
                 weight: self.weight.saturating_mul(one.weight),
             });

@@ -103,8 +103,14 @@ async fn understand(
         prompt_estimate: if form.is_json() { body.len() as u64 / BYTES_PER_TOKEN } else { 0 },
         ..Peek::default()
     };
-    let asking =
-        Asking { dialect: Dialect::Chat, headers: &head.headers, body: &body, peek: &peek, key: Some(&key) };
+    let asking = Asking {
+        dialect: Dialect::Chat,
+        headers: &head.headers,
+        body: &body,
+        peek: &peek,
+        key: Some(&key),
+        controls: None,
+    };
     let plan = route::route(worker, &snapshot, &asking, started)?.plan;
     let asked = plan.attempts.iter().filter(|attempt| *attempt.model == *plan.asked);
     let deployments: Vec<DeploymentId> = asked.map(|attempt| attempt.deployment).collect();

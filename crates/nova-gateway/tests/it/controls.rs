@@ -1,0 +1,226 @@
+//! What a request asks of routing beside its model, in every dialect, from the socket to the provider.
+
+use nova_testkit::{Script, ScriptedUpstream};
+use serde_json::{Value, json};
+
+use crate::harness::{TestGateway, chat_reply};
+
+/// Two providers of two models; `first` is the dear one.
+fn config(first: &str, second: &str) -> String {
+    format!(
+        "providers:
+  first:
+    name: First & Co
+    endpoints: [{{ dialect: chat, base_url: \"{first}/v1\" }}]
+  second:
+    data_collection: deny
+    endpoints: [{{ dialect: chat, base_url: \"{second}/v1\" }}]
+models:
+  test-model:
+    offers:
+      - {{ provider: first, model: up-test, price: {{ input: 3, output: 9 }} }}
+      - {{ provider: second, model: up-test, quantization: fp8, price: {{ input: 1, output: 2 }} }}
+  other-model:
+    offers: [{{ provider: second, model: up-other, price: {{ input: 1, output: 2 }} }}]
+fallbacks: {{ test-model: other-model }}
+credentials:
+  first: [{{ key: \"${{SCRIPTED_KEY}}\" }}]
+  second: [{{ key: \"${{SCRIPTED_KEY}}\" }}]
+"
+    )
+}
+
+struct Both {
+    gateway: TestGateway,
+    first: ScriptedUpstream,
+    second: ScriptedUpstream,
+}
+
+async fn both(first: Vec<Script>, second: Vec<Script>) -> Both {
+    let first = ScriptedUpstream::start(first).await;
+    let second = ScriptedUpstream::start(second).await;
+    let gateway = TestGateway::start(&config(&first.url(), &second.url())).await;
+    Both { gateway, first, second }
+}
+
+fn good() -> Script {
+    Script::json(200, &[], chat_reply("Hi"))
+}
+
+/// A request of each dialect, with these fields besides.
+fn asked(model: &str, fields: &Value) -> [(String, Value); 4] {
+    let said = json!([{ "role": "user", "content": "Hello" }]);
+    let mut bodies = [
+        ("/v1/chat/completions".to_owned(), json!({ "model": model, "messages": said })),
+        ("/v1/messages".to_owned(), json!({ "model": model, "max_tokens": 9, "messages": said })),
+        ("/v1/responses".to_owned(), json!({ "model": model, "input": "Hello" })),
+        (
+            format!("/v1beta/models/{model}:generateContent"),
+            json!({ "contents": [{ "parts": [{ "text": "Hello" }] }] }),
+        ),
+    ];
+    for (_, body) in &mut bodies {
+        body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    }
+    bodies
+}
+
+#[tokio::test]
+async fn preferences_choose_the_provider_in_every_dialect_and_reach_none() {
+    let Both { gateway, first, second } = both(vec![], (0..4).map(|_| good()).collect()).await;
+    for (path, body) in asked("test-model", &json!({ "provider": { "sort": "price" }, "route": "fallback" }))
+    {
+        let reply = gateway.post(&path, body.to_string()).await;
+        assert_eq!(reply.status, 200, "{path}: {}", reply.text());
+        assert_eq!(reply.headers["x-novastack-provider"], "second", "{path}");
+        assert!(!reply.headers.contains_key("x-novastack-dropped"), "{path}: {:?}", reply.headers);
+    }
+    assert_eq!(first.requests().len(), 0);
+    for request in second.requests() {
+        let body = request.json();
+        assert_eq!(body["model"], "up-test");
+        assert!(body.get("provider").is_none() && body.get("route").is_none(), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_passed_on_keeps_every_other_byte() {
+    let Both { gateway, second, .. } = both(vec![], vec![good()]).await;
+    let body = r#"{ "model": "other-model", "models":["test-model"],  "messages":[ {"role":"user","content":"a\u0062"}],"provider" : {"only":["second"]} , "x":1.50}"#;
+    let reply = gateway.post("/v1/chat/completions", body).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let requests = second.requests();
+    let sent = requests[0].text();
+    assert_eq!(
+        sent,
+        r#"{ "model": "up-other",  "messages":[ {"role":"user","content":"a\u0062"}] , "x":1.50}"#
+    );
+}
+
+#[tokio::test]
+async fn each_preference_and_each_spelling_of_fallbacks_is_kept() {
+    let check = async |fields: Value, down: bool, expected: &[(&str, &str)]| {
+        let failing = || {
+            Script::json(
+                400,
+                &[],
+                json!({ "error": { "message": "model gone", "code": "model_not_found" } }).to_string(),
+            )
+        };
+        let answers = vec![if down { failing() } else { good() }];
+        let Both { gateway, first, second } = both(answers, vec![good()]).await;
+        let [(path, mut body), ..] = asked("test-model", &fields);
+        if fields["models"][0] == "test-model" {
+            body.as_object_mut().unwrap().remove("model");
+        }
+        let reply = gateway.post(&path, body.to_string()).await;
+        let mut asked: Vec<(&str, String)> = Vec::new();
+        for (name, upstream) in [("first", &first), ("second", &second)] {
+            let models =
+                upstream.requests().into_iter().map(|it| it.json()["model"].as_str().unwrap().to_owned());
+            asked.extend(models.map(|model| (name, model)));
+        }
+        let asked: Vec<(&str, &str)> = asked.iter().map(|(name, model)| (*name, model.as_str())).collect();
+        assert_eq!(asked, expected, "{fields}: {}", reply.text());
+    };
+    check(json!({}), false, &[("first", "up-test")]).await;
+    check(json!({ "provider": { "order": ["second"] } }), false, &[("second", "up-test")]).await;
+    check(json!({ "provider": { "ignore": ["First & Co"] } }), false, &[("second", "up-test")]).await;
+    check(json!({ "provider": { "data_collection": "deny" } }), false, &[("second", "up-test")]).await;
+    check(json!({ "provider": { "quantizations": ["fp8"] } }), false, &[("second", "up-test")]).await;
+    check(json!({ "provider": { "max_price": { "prompt": "2" } } }), false, &[("second", "up-test")]).await;
+    check(json!({ "provider": { "allow_fallbacks": false } }), true, &[("first", "up-test")]).await;
+    let otherwise = [("first", "up-test"), ("second", "up-other")];
+    let only = json!(["first", "second/fp8"]);
+    check(
+        json!({ "models": ["test-model", "other-model"], "provider": { "ignore": ["second/fp8"] } }),
+        true,
+        &[("first", "up-test"), ("second", "up-other")],
+    )
+    .await;
+    check(
+        json!({ "fallbacks": ["other-model"], "provider": { "ignore": ["second/fp8"] } }),
+        true,
+        &otherwise,
+    )
+    .await;
+    check(
+        json!({ "fallbacks": [{ "model": "other-model" }], "provider": { "ignore": ["second/fp8"] } }),
+        true,
+        &otherwise,
+    )
+    .await;
+    check(json!({ "provider": { "ignore": ["second/fp8"] } }), true, &otherwise).await;
+    check(
+        json!({ "disable_fallbacks": true, "provider": { "ignore": ["second/fp8"] } }),
+        true,
+        &otherwise[..1],
+    )
+    .await;
+    check(json!({ "provider": { "only": only, "order": ["second"] } }), false, &[("second", "up-test")])
+        .await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_told_in_the_callers_dialect_with_its_place() {
+    let Both { gateway, first, second } = both(vec![], vec![]).await;
+    let check = async |fields: Value, status: u16, param: &str, words: &str| {
+        for (path, body) in asked("test-model", &fields) {
+            let reply = gateway.post(&path, body.to_string()).await;
+            assert_eq!(reply.status, status, "{path} {fields}: {}", reply.text());
+            assert!(reply.text().contains(words), "{path}: {}", reply.text());
+            if path == "/v1/chat/completions" {
+                assert_eq!(reply.json()["error"]["param"], param, "{fields}");
+            }
+        }
+    };
+    check(
+        json!({ "provider": { "sort": "cheap" } }),
+        400,
+        "provider.sort",
+        "`price`, `throughput` or `latency`",
+    )
+    .await;
+    check(json!({ "provider": { "srot": "price" } }), 400, "provider.srot", "did you mean `sort`?").await;
+    check(
+        json!({ "provider": { "max_price": { "prompt": -1 } } }),
+        400,
+        "provider.max_price",
+        "an amount of US dollars",
+    )
+    .await;
+    check(json!({ "provider": "openai" }), 400, "provider", "an object").await;
+    check(json!({ "models": "other-model" }), 400, "models", "an array").await;
+    check(json!({ "models": [7] }), 400, "models[0]", "the name of a model").await;
+    check(
+        json!({ "fallbacks": [{ "model": "other-model", "messages": [] }] }),
+        400,
+        "fallbacks[0].messages",
+        "only name its `model`",
+    )
+    .await;
+    check(json!({ "disable_fallbacks": 1 }), 400, "disable_fallbacks", "true or false").await;
+    check(json!({ "route": "random" }), 400, "route", "`fallback`").await;
+    check(json!({ "models": ["other-modle"] }), 404, "models[0]", "did you mean `other-model`").await;
+    check(json!({ "models": ["other-model:floor"] }), 400, "models[0]", "other suffixes").await;
+    check(
+        json!({ "provider": { "only": ["groq"] } }),
+        404,
+        "provider",
+        "`provider.only` does not name its provider",
+    )
+    .await;
+    check(json!({ "provider": { "zdr": true } }), 404, "provider", "`provider.zdr` is true").await;
+    assert_eq!((first.requests().len(), second.requests().len()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_suffix_of_the_name_sorts() {
+    let Both { gateway, second, .. } = both(vec![], (0..4).map(|_| good()).collect()).await;
+    for (path, body) in asked("Test-Model:floor", &json!({})) {
+        let reply = gateway.post(&path, body.to_string()).await;
+        assert_eq!(reply.status, 200, "{path}: {}", reply.text());
+        assert_eq!(reply.headers["x-novastack-provider"], "second", "{path}");
+    }
+    assert!(second.requests().iter().all(|request| request.json()["model"] == "up-test"));
+}
