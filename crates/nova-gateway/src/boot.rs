@@ -51,7 +51,7 @@ pub fn shared(config: &Config, ledger: Ledger, data_dir: &Path) -> Result<Arc<Sh
     Ok(shared)
 }
 
-/// Takes over keys of other processes, and notes when keys were used.
+/// Takes over keys and learnt quality that other processes changed, and notes when keys were used.
 async fn upkeep(shared: Arc<Shared>) {
     let mut ticks = tokio::time::interval(REFRESH);
     let mut count: u32 = 0;
@@ -59,6 +59,11 @@ async fn upkeep(shared: Arc<Shared>) {
         ticks.tick().await;
         // The ledger logs what goes wrong, once per change; the old keys stay good meanwhile.
         let refreshed = shared.ledger.refresh().await;
+        if refreshed.is_ok()
+            && let Err(error) = shared.lessons.follow(&shared.ledger).await
+        {
+            tracing::warn!(%error, "the version of learnt quality could not be read");
+        }
         count = count.wrapping_add(1);
         if refreshed.is_ok() && count.is_multiple_of(NOTE_EVERY) {
             let _ = shared.ledger.save_last_used().await;

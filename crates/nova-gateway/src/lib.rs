@@ -7,7 +7,7 @@
 //! Reading order: [`pipeline`] is the way of a request, one file a stage; [`error`] the table of what
 //! a caller can be told; [`snapshot`] and [`state`] what the stages read; [`api`] the paths that are
 //! served, `count` (tokens of prompts) and `conversation` (kept answers) what stands behind some of them,
-//! [`admin`] those for operators; [`server`] sockets, threads and shutdown; [`config`] the file
+//! [`admin`] those for operators, [`lessons`] what both tell the router; [`server`] sockets, threads and shutdown; [`config`] the file
 //! and its checks; [`telemetry`] metrics.
 
 pub mod admin;
@@ -17,6 +17,7 @@ pub mod config;
 mod conversation;
 mod count;
 pub mod error;
+pub mod lessons;
 pub mod pipeline;
 pub mod recall;
 pub mod server;

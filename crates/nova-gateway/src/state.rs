@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
-use nova_ledger::{Key, KeyId, Ledger, UsageWriter};
+use nova_ledger::{Key, KeyId, Ledger, LedgerError, UsageWriter};
 use nova_limit::{Bucket, Gate};
 use uuid::Uuid;
 
 use crate::config::Limits;
+use crate::error::{Code, GatewayError};
+use crate::lessons::Lessons;
 use crate::recall::Recall;
 use crate::snapshot::Snapshot;
 use crate::telemetry::Metrics;
@@ -29,6 +31,8 @@ pub struct Shared {
     pub key_limits: KeyLimits,
     /// Thinking that clients drop, for their next turns.
     pub recall: Recall,
+    /// What the router is told from outside.
+    pub lessons: Lessons,
     /// What is counted.
     pub metrics: Metrics,
     /// Where work runs that is no request: the store, reloads.
@@ -54,6 +58,7 @@ impl Shared {
             usage,
             key_limits: KeyLimits::default(),
             recall: Recall::default(),
+            lessons: Lessons::default(),
             metrics: Metrics::new(),
             background,
             reload_error: ArcSwap::from_pointee(None),
@@ -77,6 +82,25 @@ impl Shared {
     /// A moment on the clock of [`Self::now_ns`].
     pub fn ns_at(&self, at: Instant) -> u64 {
         u64::try_from(at.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Waits for an answer of the store, whose connections live on the background runtime.
+    ///
+    /// # Errors
+    /// 503 while the store is away.
+    pub(crate) async fn ask<T: Send + 'static>(
+        &self,
+        question: impl Future<Output = Result<T, LedgerError>> + Send + 'static,
+    ) -> Result<T, GatewayError> {
+        match self.background.spawn(question).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the store failed a request");
+                let code = if error.is_unavailable() { Code::StoreUnavailable } else { Code::Internal };
+                Err(GatewayError::new(code, "the store cannot be reached; try again shortly"))
+            }
+            Err(_) => Err(GatewayError::new(Code::Internal, "the store did not answer")),
+        }
     }
 
     /// Open connections to providers, over all workers.
@@ -197,8 +221,37 @@ impl RequestId {
         Self(text)
     }
 
+    /// The request's id in an id that a client knows: its own, or that of an answer that the gateway wrote, which
+    /// has it behind the prefix of its dialect.
+    pub fn within(id: &str) -> Option<&str> {
+        let prefixes = ["chatcmpl-", "msg_", "resp_", "gen-"];
+        let id = prefixes.iter().find_map(|prefix| id.strip_prefix(prefix)).unwrap_or(id);
+        let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        (id.len() == 32 && id.bytes().all(digit)).then_some(id)
+    }
+
     /// The digits.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_known_by_its_own_id_and_by_those_that_hold_it() {
+        const ID: &str = "019ab0c2d3e47f5081928374a5b6c7d8";
+        let check = |id: &str, known: bool| assert_eq!(RequestId::within(id), known.then_some(ID), "{id}");
+        check(ID, true);
+        for prefix in ["chatcmpl-", "msg_", "resp_", "gen-"] {
+            check(&format!("{prefix}{ID}"), true);
+        }
+        check(&ID.to_uppercase(), false);
+        check(&ID[1..], false);
+        check("chatcmpl-9xYz", false);
+        check("msg_msg_019ab0c2d3e47f5081928374a5b6c7d8", false);
+        check("", false);
     }
 }

@@ -1,4 +1,4 @@
-//! Keys, usage records and kept answers, in SQLite or PostgreSQL. The only crate that names sqlx.
+//! Keys, usage records, feedback, learnt quality and kept answers, in SQLite or PostgreSQL. The only crate that names sqlx.
 //!
 //! Invariants:
 //! - A request never waits for the store: keys are checked against a snapshot in memory ([`KeyTable`]), usage
@@ -10,11 +10,13 @@
 //! - Secrets are a type that cannot be printed ([`Secret`]).
 //! - What is kept of prompts is encrypted, and only its own key finds it.
 //!
-//! Reading order: `store` (pool and deadlines), `migrate`, `keys`, `usage`, `responses`.
+//! Reading order: `store` (pool and deadlines), `migrate`, `keys`, `usage`, `feedback`, `quality`, `responses`.
 
 mod error;
+mod feedback;
 mod keys;
 mod migrate;
+mod quality;
 mod responses;
 mod secret;
 mod store;
@@ -32,11 +34,14 @@ use crate::responses::Seal;
 use crate::store::Store;
 
 pub use crate::error::LedgerError;
+pub use crate::feedback::Feedback;
 pub use crate::keys::table::KeyTable;
 pub use crate::keys::{CreatedKey, Key, KeyError, KeyId, KeyLimits, NewKey, Scope};
+pub use crate::quality::QualityVersion;
 pub use crate::responses::StoredResponse;
 pub use crate::secret::Secret;
-pub use crate::usage::query::{Cursor, GroupBy, UsageSum};
+pub use crate::usage::decision::Decision;
+pub use crate::usage::query::{Cursor, GroupBy, OutputStats, UsageSum};
 pub use crate::usage::writer::{FlushReport, UsageWriter, WriterStats};
 pub use crate::usage::{AttemptRecord, Outcome, UsageRecord};
 

@@ -31,6 +31,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "prompt_policy",
         sql: include_str!("../migrations/0003_prompt_policy.sql"),
     },
+    Migration {
+        version: 4,
+        name: "decisions_and_feedback",
+        sql: include_str!("../migrations/0004_decisions_and_feedback.sql"),
+    },
 ];
 
 const CHANGED: &str = "it was applied with another content\n\

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{bench, doctor, engine, explain, keys, mock, models};
+use crate::commands::{bench, doctor, engine, explain, generation, keys, mock, models, quality};
 
 /// NovaStack: one endpoint, one key, every model.
 #[derive(Debug, Parser)]
@@ -43,6 +43,11 @@ pub(crate) enum Command {
     Check(Check),
     /// Show which deployments a request would be sent to, in which order, and why.
     Explain(explain::Explain),
+    /// Show what one request did, cost and took, and why it went where it went.
+    Generation(generation::Generation),
+    /// List what the router has learnt, version by version, and go back to an earlier one.
+    #[command(subcommand)]
+    Quality(quality::Quality),
     /// Make, list and revoke keys.
     #[command(subcommand)]
     Keys(keys::Keys),

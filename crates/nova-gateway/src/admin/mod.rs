@@ -1,10 +1,11 @@
-//! The admin API: keys, usage, the plan of a request, the state of the process.
+//! The admin API: keys, usage, learnt quality, the plan of a request, the state of the process.
 //!
 //! Every call needs a key of scope `admin` (`nsa_…`). The handlers run on the background runtime, where
 //! the store's connections live, so that no query ever waits on a worker.
 
 mod explain;
 mod keys;
+mod quality;
 mod status;
 mod usage;
 
@@ -33,6 +34,8 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/admin/v1/usage", get(usage::recent))
         .route("/admin/v1/usage/summary", get(usage::summary))
         .route("/admin/v1/usage/{request_id}", get(usage::one))
+        .route("/admin/v1/quality", get(quality::list))
+        .route("/admin/v1/quality/rollback", post(quality::rollback))
         .route("/admin/v1/explain", post(explain::explain))
         .route("/admin/v1/status", get(status::status))
         .route("/metrics", get(status::metrics))

@@ -4,6 +4,8 @@
 //! and the request path has no use for a router. [`crate::admin`] is an ordinary axum router.
 
 mod explain;
+mod feedback;
+mod generation;
 mod health;
 mod models;
 mod not_found;
@@ -14,6 +16,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
+use nova_catalog::Date;
 use nova_wire::Dialect;
 
 use self::paths::Endpoint;
@@ -35,6 +38,8 @@ pub async fn serve(worker: &Arc<Worker>, request: Request<Incoming>) -> Response
                 Box::pin(pipeline::forward::answer(worker, service, request)).await
             }
             (Endpoint::Explain, &Method::POST) => Box::pin(explain::answer(worker, request)).await,
+            (Endpoint::Generation, _) => Box::pin(generation::answer(worker, &request)).await,
+            (Endpoint::Feedback, &Method::POST) => Box::pin(feedback::answer(worker, request)).await,
             (Endpoint::Stored(stored), _) => conversation::answer(worker, stored, &request).await,
             (Endpoint::Models(google), &Method::GET) => models::list(worker, &request, google),
             (Endpoint::Model(name, google), &Method::GET) => models::one(worker, &request, (&name, google)),
@@ -62,9 +67,22 @@ fn dialect_of(headers: &HeaderMap) -> Dialect {
     if headers.contains_key("anthropic-version") { Dialect::Messages } else { Dialect::Chat }
 }
 
+/// The same for paths that no client's dialect has: Google's clients say who they are, too.
+fn caller(headers: &HeaderMap) -> Dialect {
+    let google = headers.contains_key("x-goog-api-client") || headers.contains_key("x-goog-api-key");
+    if google { Dialect::Gemini } else { dialect_of(headers) }
+}
+
 pub(crate) fn refuse(worker: &Worker, dialect: Dialect, error: &GatewayError) -> Response<Outgoing> {
     worker.shared.metrics.refused(dialect, error);
     error.response(dialect, worker.next_id().as_str()).map(Outgoing::whole)
+}
+
+/// An instant as RFC 3339 has it, in UTC.
+pub fn instant(at_ms: i64) -> String {
+    let ms = at_ms.rem_euclid(86_400_000);
+    let (hours, minutes, seconds) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
+    format!("{}T{hours:02}:{minutes:02}:{seconds:02}.{:03}Z", Date::from_ms(at_ms), ms % 1000)
 }
 
 pub(crate) fn json(body: impl Into<Bytes>) -> Response<Outgoing> {
@@ -72,4 +90,16 @@ pub(crate) fn json(body: impl Into<Bytes>) -> Response<Outgoing> {
     *response.status_mut() = StatusCode::OK;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_are_written_as_in_rfc_3339() {
+        assert_eq!(instant(1_763_700_000_123), "2025-11-21T04:40:00.123Z");
+        assert_eq!(instant(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(instant(-1), "1969-12-31T23:59:59.999Z");
+    }
 }

@@ -9,7 +9,7 @@ use super::paths;
 use crate::error::{Code, GatewayError};
 
 /// How the served paths begin, without their version.
-const SERVED: [&str; 13] = [
+const SERVED: [&str; 15] = [
     "/chat/completions",
     "/messages",
     "/responses",
@@ -23,6 +23,8 @@ const SERVED: [&str; 13] = [
     "/audio/speech",
     "/audio/transcriptions",
     "/audio/translations",
+    "/generation",
+    "/feedback",
 ];
 
 /// The error for a path that is not served.

@@ -25,6 +25,10 @@ pub(super) enum Endpoint<'a> {
     Stored(Stored<'a>),
     /// `POST`: where a request would go.
     Explain,
+    /// `GET`: what a request did.
+    Generation,
+    /// `POST`: what a client says of an answer.
+    Feedback,
     /// `GET`: all models, in the shape of Gemini where the flag is set.
     Models(bool),
     /// `GET`: one model, in the shape of Gemini where the flag is set.
@@ -47,6 +51,8 @@ pub(super) fn endpoint<'a>(path: &'a str, query: Option<&str>) -> Option<Endpoin
         "messages/count_tokens" => Some(Endpoint::Count(Asked::of(Dialect::Messages))),
         "responses/input_tokens" => Some(Endpoint::Count(Asked::of(Dialect::Responses))),
         "route/explain" => Some(Endpoint::Explain),
+        "generation" => Some(Endpoint::Generation),
+        "feedback" => Some(Endpoint::Feedback),
         "models" => Some(Endpoint::Models(false)),
         rest if let Some(rest) = rest.strip_prefix("responses/") => Stored::at(rest).map(Endpoint::Stored),
         rest if let Some(service) = Service::at(rest) => Some(Endpoint::Forward(service)),
@@ -106,6 +112,8 @@ mod tests {
         check("/responses/resp_1/", None);
         check("/responses/resp_1/x", None);
         check("/route/explain", Some(Endpoint::Explain));
+        check("/generation", Some(Endpoint::Generation));
+        check("/feedback", Some(Endpoint::Feedback));
         check("/models", Some(Endpoint::Models(false)));
         check("/models/deepseek/deepseek-v4", Some(Endpoint::Model("deepseek/deepseek-v4".into(), false)));
         check("/models/deepseek%2Fdeepseek-v4", Some(Endpoint::Model("deepseek/deepseek-v4".into(), false)));

@@ -15,14 +15,13 @@ mod stored;
 
 use std::time::Duration;
 
-use nova_ledger::{KeyId, LedgerError};
+use nova_ledger::KeyId;
 use serde_json::value::RawValue;
 
 pub(crate) use self::keep::keep;
 pub(crate) use self::resume::{Resumed, resume};
 pub(crate) use self::stored::{Stored, answer};
 use crate::error::{Code, GatewayError};
-use crate::state::Shared;
 
 /// How long an answer is kept: as long as OpenAI does.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -38,22 +37,6 @@ pub(crate) struct Keep {
     previous: Option<String>,
     /// The request's own input: a JSON array of items.
     input: Box<RawValue>,
-}
-
-/// Waits for an answer of the store, whose connections live on the background runtime.
-async fn ask<T: Send + 'static>(
-    shared: &Shared,
-    question: impl Future<Output = Result<T, LedgerError>> + Send + 'static,
-) -> Result<T, GatewayError> {
-    match shared.background.spawn(question).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "the store of conversations failed");
-            let code = if error.is_unavailable() { Code::StoreUnavailable } else { Code::Internal };
-            Err(GatewayError::new(code, "the store of conversations cannot be reached; try again shortly"))
-        }
-        Err(_) => Err(GatewayError::new(Code::Internal, "the store of conversations did not answer")),
-    }
 }
 
 /// What a request is told that refers to an answer which this key does not have.

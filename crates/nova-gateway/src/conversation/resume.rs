@@ -10,7 +10,7 @@ use nova_wire::{Dialect, Peek};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{Keep, LARGEST, ask, items, not_found};
+use super::{Keep, LARGEST, items, not_found};
 use crate::error::{Code, GatewayError};
 use crate::snapshot::Snapshot;
 use crate::state::Shared;
@@ -128,7 +128,7 @@ async fn resolve(
         if !answers.contains_key(&answer) && answers.len() < MOST_ANSWERS {
             let (ledger, key, now) = (shared.ledger.clone(), key.id, shared.now_ms());
             let name = answer.clone();
-            let found = ask(shared, async move { ledger.response(key, &name, now).await }).await?;
+            let found = shared.ask(async move { ledger.response(key, &name, now).await }).await?;
             answers.insert(answer.clone(), found);
         }
         match answers.get(&answer) {
@@ -165,7 +165,7 @@ async fn history(
     let (ledger, id, key) = (shared.ledger.clone(), previous.to_owned(), key.id);
     // Sealed and in base64 it takes a third more.
     let bounds = (shared.now_ms(), snapshot.limits.body_bytes as u64 * 3);
-    let chain = ask(shared, async move { ledger.response_chain(key, &id, bounds).await }).await?;
+    let chain = shared.ask(async move { ledger.response_chain(key, &id, bounds).await }).await?;
     let chain = chain.ok_or_else(|| not_found(previous))?;
     let mut lists = Vec::with_capacity(chain.len() * 2);
     for turn in &chain {

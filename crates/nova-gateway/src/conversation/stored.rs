@@ -6,7 +6,7 @@ use nova_ledger::{KeyId, StoredResponse};
 use nova_wire::Dialect;
 use serde_json::{Value, json};
 
-use super::{ask, items};
+use super::items;
 use crate::api::{self, parameter};
 use crate::error::{Code, GatewayError};
 use crate::pipeline::authenticate::authenticate;
@@ -64,7 +64,7 @@ async fn found(
         (Stored::Answer(id), &Method::GET) => Ok(one(worker, key, id).await?.response.get().to_owned()),
         (Stored::Answer(id), &Method::DELETE) => {
             let (ledger, name) = (worker.shared.ledger.clone(), id.to_owned());
-            match ask(&worker.shared, async move { ledger.delete_response(key, &name).await }).await? {
+            match worker.shared.ask(async move { ledger.delete_response(key, &name).await }).await? {
                 true => Ok(json!({ "id": id, "object": "response", "deleted": true }).to_string()),
                 false => Err(unknown(worker, id)),
             }
@@ -83,7 +83,7 @@ async fn found(
 
 async fn one(worker: &Worker, key: KeyId, id: &str) -> Result<StoredResponse, GatewayError> {
     let (ledger, name, now) = (worker.shared.ledger.clone(), id.to_owned(), worker.shared.now_ms());
-    let found = ask(&worker.shared, async move { ledger.response(key, &name, now).await }).await?;
+    let found = worker.shared.ask(async move { ledger.response(key, &name, now).await }).await?;
     found.ok_or_else(|| unknown(worker, id))
 }
 
@@ -103,7 +103,7 @@ async fn inputs(worker: &Worker, key: KeyId, id: &str) -> Result<Vec<Value>, Gat
     let limit = worker.shared.snapshot.load().limits.body_bytes as u64 * 3;
     let (ledger, name, now) = (worker.shared.ledger.clone(), id.to_owned(), worker.shared.now_ms());
     let chain =
-        ask(&worker.shared, async move { ledger.response_chain(key, &name, (now, limit)).await }).await?;
+        worker.shared.ask(async move { ledger.response_chain(key, &name, (now, limit)).await }).await?;
     let chain = chain.ok_or_else(|| unknown(worker, id))?;
     let mut all = Vec::new();
     for (place, turn) in chain.iter().enumerate() {

@@ -151,6 +151,7 @@ async fn stages(
     let (shared, dialect) = (&worker.shared, asked.dialect);
     let Routed { plan, task } = route;
     let mut receipt = reserve::reserve(shared, &snapshot, (id, dialect, started), key, (&peek, &plan));
+    receipt.about.task = task.as_deref().map(Arc::from);
     if let Some(written) = written {
         receipt.model = Arc::from(written);
     }

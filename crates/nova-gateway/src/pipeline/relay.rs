@@ -248,12 +248,15 @@ impl Streaming {
             let Poll::Ready(frame) = self.live.upstream.poll_frame(cx) else { break };
             self.take(frame);
         }
+        if self.live.ended || self.live.relay.is_complete() {
+            // Before the last piece goes out: whoever has it may ask for the record at once.
+            self.call.receipt.settle(Outcome::Done, self.live.relay.meter());
+        }
         if !self.live.ready.is_empty() {
             self.beat.last = Instant::now();
             return Poll::Ready(Some(joined(&mut self.live.ready)));
         }
         if self.live.ended {
-            self.call.receipt.settle(Outcome::Done, self.live.relay.meter());
             return Poll::Ready(None);
         }
         self.beat.poll(cx).map(|()| Some(self.live.relay.keep_alive()))

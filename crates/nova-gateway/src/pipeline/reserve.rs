@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use nova_catalog::NanoUsd;
-use nova_ledger::{AttemptRecord, Key};
+use nova_ledger::{AttemptRecord, Decision, Key};
 use nova_route::{DeploymentId, Plan};
 use nova_wire::{Dialect, Meter, Peek};
 
@@ -46,7 +46,24 @@ pub struct Receipt {
     pub(crate) discarded: NanoUsd,
     /// Time spent waiting for providers and pauses between tries.
     pub(crate) upstream_us: u64,
+    /// What its record says beside what it did.
+    pub(crate) about: About,
     settled: bool,
+}
+
+/// What the record of a request says of it beside what it did.
+#[derive(Debug, Default)]
+pub struct About {
+    /// What it is about.
+    pub task: Option<Arc<str>>,
+    /// A hash of the conversation that it belongs to.
+    pub session: Option<Arc<str>>,
+    /// The experiment and the arm that it is in: `name/arm`.
+    pub experiment: Option<Arc<str>>,
+    /// The preset that it asked for.
+    pub preset: Option<Arc<str>>,
+    /// How it was routed, where there was something to choose.
+    pub decision: Option<Decision>,
 }
 
 /// Opens a receipt over the dearest attempt of the plan.
@@ -78,6 +95,7 @@ pub fn reserve(
         first_content: None,
         discarded: NanoUsd::ZERO,
         upstream_us: 0,
+        about: About::default(),
         settled: false,
     }
 }

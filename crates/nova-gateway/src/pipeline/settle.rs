@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use nova_catalog::NanoUsd;
 use nova_ledger::{Outcome as Recorded, UsageRecord};
+use nova_wire::hub::reply::Finish;
 use nova_wire::{Dialect, Meter, Usage};
 
 use crate::error::{Code, GatewayError};
 use crate::pipeline::Known;
-use crate::pipeline::reserve::Receipt;
+use crate::pipeline::reserve::{About, Receipt};
 use crate::state::{RequestId, Shared};
 
 /// How a request ended.
@@ -70,6 +71,7 @@ pub fn settle(receipt: &mut Receipt, outcome: Outcome<'_>, meter: &Meter) {
         Outcome::ClientGone => 499,
     };
     let error = outcome.error();
+    let About { task, session, experiment, preset, decision } = std::mem::take(&mut receipt.about);
     let record = Box::new(UsageRecord {
         key_id: Some(receipt.key.id),
         model_answered: deployment.map(|deployment| Arc::clone(&deployment.model)),
@@ -88,6 +90,12 @@ pub fn settle(receipt: &mut Receipt, outcome: Outcome<'_>, meter: &Meter) {
             .map(|at| duration_us(at.saturating_duration_since(receipt.started))),
         overhead_us: total_us.saturating_sub(receipt.upstream_us),
         error_code: error.map(|error| error.code.row().word.into()),
+        finish: meter.finish.as_ref().map(Finish::as_str).map(Into::into),
+        task,
+        session,
+        experiment,
+        preset,
+        decision,
         path: receipt.service.unwrap_or(receipt.dialect.path()).into(),
         ..UsageRecord::new(
             receipt.id.as_str(),

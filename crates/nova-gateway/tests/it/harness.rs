@@ -10,6 +10,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use nova_gateway::config::{Config, Env};
+use nova_gateway::lessons::Lesson;
 use nova_gateway::state::Shared;
 use nova_gateway::{Gateway, GatewayOptions, boot};
 use nova_ledger::NewKey;
@@ -238,6 +239,21 @@ impl TestGateway {
         };
         let looking = self.background.as_ref().unwrap().spawn(looking);
         bounded(looking, "the usage record").await.unwrap()
+    }
+
+    /// What the router was told and has not taken.
+    pub(crate) fn lessons(&self) -> Vec<Lesson> {
+        self.shared.lessons.take().into()
+    }
+
+    /// Saves what the router has learnt, as it does itself once it has taken over what was there.
+    pub(crate) async fn save_quality(&self, data: &'static str) {
+        let shared = Arc::clone(&self.shared);
+        let saving = async move {
+            shared.lessons.follow(&shared.ledger).await.unwrap();
+            shared.ledger.save_quality(data, "test", 1).await.unwrap();
+        };
+        self.background.as_ref().unwrap().spawn(saving).await.unwrap();
     }
 
     pub(crate) fn cost_nanos(&self, record: &Value) -> i64 {

@@ -10,6 +10,7 @@ mod conversations;
 mod counts;
 mod failures;
 mod form;
+mod generation;
 mod harness;
 mod inbound;
 mod keys;

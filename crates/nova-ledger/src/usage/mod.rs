@@ -1,8 +1,9 @@
 //! Usage: one record per request, written off the hot path, never lost, never twice.
 //!
-//! Reading order: the types here, [`writer`] (the queue and the background task), [`journal`] (the files for
+//! Reading order: the types here, [`decision`] (JSON that is written late), [`writer`] (the queue and the background task), [`journal`] (the files for
 //! when the store is away), [`rows`] (the SQL), [`query`] (what the admin API asks).
 
+pub(crate) mod decision;
 pub(crate) mod journal;
 pub(crate) mod query;
 pub(crate) mod rows;
@@ -15,6 +16,7 @@ use nova_catalog::NanoUsd;
 use nova_wire::{Dialect, Usage};
 use serde::{Deserialize, Serialize};
 
+use self::decision::Decision;
 use crate::keys::KeyId;
 
 /// What one request did, cost and took.
@@ -64,6 +66,18 @@ pub struct UsageRecord {
     pub overhead_us: u64,
     /// The code of the error that the client got.
     pub error_code: Option<Cow<'static, str>>,
+    /// Why the answer ended, in the words of `nova_wire::hub::reply::Finish`.
+    pub finish: Option<Cow<'static, str>>,
+    /// What the request was about, where the gateway knew.
+    pub task: Option<Arc<str>>,
+    /// A hash of the conversation that the request belongs to; never the client's own id for it.
+    pub session: Option<Arc<str>>,
+    /// The experiment and the arm that it was in: `name/arm`.
+    pub experiment: Option<Arc<str>>,
+    /// The preset that it asked for.
+    pub preset: Option<Arc<str>>,
+    /// How it was routed, where there was something to choose.
+    pub decision: Option<Decision>,
 }
 
 impl UsageRecord {
@@ -90,6 +104,12 @@ impl UsageRecord {
             first_token_us: None,
             overhead_us: 0,
             error_code: None,
+            finish: None,
+            task: None,
+            session: None,
+            experiment: None,
+            preset: None,
+            decision: None,
         }
     }
 }
@@ -108,7 +128,7 @@ pub struct AttemptRecord {
     pub ms: u64,
 }
 
-/// A record on its way. Boxed, so that the queue and the batches move a pointer and not 400 bytes.
+/// A record on its way. Boxed, so that the queue and the batches move a pointer and not 500 bytes.
 pub(crate) type Submitted = Box<UsageRecord>;
 
 /// How a request ended.

@@ -12,6 +12,8 @@ use crate::error::LedgerError;
 
 /// Pages are bounded, so that no question takes the memory.
 const MOST_ROWS: u32 = 1000;
+/// What is learnt from at a start is bounded, so that a large database does not hold it up.
+const LEARNT_ROWS: i64 = 200_000;
 
 /// By what a summary is split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,7 +56,20 @@ pub struct UsageSum {
     pub cost: NanoUsd,
 }
 
-/// Where a page of [`Ledger::recent_usage`] ended: the last record on it.
+/// How long the answers of one model to one kind of request are.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct OutputStats {
+    /// The model that answered.
+    pub model: String,
+    /// What the requests were about; `None` for those of which nobody knew.
+    pub task: Option<String>,
+    /// How many answers.
+    pub count: u64,
+    /// Their mean length in tokens, reasoning included.
+    pub mean: f64,
+}
+
+/// Where a page of records ended: the last record on it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {
     /// Its time.
@@ -109,7 +124,8 @@ impl Ledger {
             .await
     }
 
-    /// The newest records, at most `limit` (and at most 1,000), from before the cursor when there is one.
+    /// The newest records, at most `limit` (and at most 1,000), from before the cursor when there is one. They
+    /// come without their decisions, which [`Self::usage_by_request_id`] has.
     ///
     /// # Errors
     /// Those of any call.
@@ -119,7 +135,7 @@ impl Ledger {
         before: Option<&Cursor>,
     ) -> Result<Vec<UsageRecord>, LedgerError> {
         let place = if before.is_some() { "WHERE (at_ms, request_id) < ($2, $3)" } else { "" };
-        let columns = rows::COLUMNS;
+        let columns = rows::COLUMNS.replace("decision", "CAST(NULL AS TEXT)");
         let sql =
             format!("SELECT {columns} FROM nova_usage {place} ORDER BY at_ms DESC, request_id DESC LIMIT $1");
         self.inner
@@ -133,6 +149,66 @@ impl Ledger {
                 let rows = query.fetch_all(lease.connection()).await?;
                 lease.settle();
                 Ok(rows.iter().map(rows::read).collect::<Result<_, _>>()?)
+            })
+            .await
+    }
+
+    /// The records of requests that arrived at `since_ms` or later, with their decisions, the oldest first, at
+    /// most `limit` (and at most 1,000), from after the cursor when there is one.
+    ///
+    /// # Errors
+    /// Those of any call.
+    pub async fn usage_since(
+        &self,
+        since_ms: i64,
+        after: Option<&Cursor>,
+        limit: u32,
+    ) -> Result<Vec<UsageRecord>, LedgerError> {
+        let place = if after.is_some() { "(at_ms, request_id) > ($3, $4) AND" } else { "" };
+        let columns = rows::COLUMNS;
+        let sql = format!(
+            "SELECT {columns} FROM nova_usage WHERE {place} at_ms >= $1 ORDER BY at_ms, request_id LIMIT $2"
+        );
+        self.inner
+            .store
+            .call("reading usage", async {
+                let mut lease = self.inner.store.lease().await?;
+                let mut query = sqlx::query(sqlx::AssertSqlSafe(sql))
+                    .bind(since_ms)
+                    .bind(i64::from(limit.min(MOST_ROWS)));
+                if let Some(cursor) = after {
+                    query = query.bind(cursor.at_ms).bind(cursor.request_id.as_str());
+                }
+                let rows = query.fetch_all(lease.connection()).await?;
+                lease.settle();
+                Ok(rows.iter().map(rows::read).collect::<Result<_, _>>()?)
+            })
+            .await
+    }
+
+    /// How long answers are, for each model and task: of the newest 200,000 requests since `since_ms` those that
+    /// were answered whole and counted by the provider.
+    ///
+    /// # Errors
+    /// Those of any call.
+    pub async fn output_stats(&self, since_ms: i64) -> Result<Vec<OutputStats>, LedgerError> {
+        self.inner
+            .store
+            .call("reading lengths of answers", async {
+                let mut lease = self.inner.store.lease().await?;
+                let rows = sqlx::query(
+                    "SELECT model_answered, task, COUNT(*), CAST(SUM(output_tokens) AS BIGINT) FROM (
+                       SELECT model_answered, task, output_tokens, outcome, estimated FROM nova_usage
+                       WHERE at_ms >= $1 ORDER BY at_ms DESC LIMIT $2) u
+                     WHERE outcome = 'ok' AND estimated = 0 AND output_tokens > 0 AND model_answered IS NOT NULL
+                     GROUP BY 1, 2 ORDER BY 1, 2",
+                )
+                .bind(since_ms)
+                .bind(LEARNT_ROWS)
+                .fetch_all(lease.connection())
+                .await?;
+                lease.settle();
+                Ok(rows.iter().map(read_output).collect::<Result<_, _>>()?)
             })
             .await
     }
@@ -156,6 +232,17 @@ impl Ledger {
             })
             .await
     }
+}
+
+fn read_output(row: &AnyRow) -> Result<OutputStats, sqlx::Error> {
+    let (count, sum): (i64, i64) = (row.try_get(2)?, row.try_get(3)?);
+    Ok(OutputStats {
+        model: row.try_get(0)?,
+        task: row.try_get(1)?,
+        count: u64::try_from(count).unwrap_or(0),
+        // Both are far below 2^53.
+        mean: sum as f64 / count.max(1) as f64,
+    })
 }
 
 fn read_sum(row: &AnyRow) -> Result<UsageSum, sqlx::Error> {

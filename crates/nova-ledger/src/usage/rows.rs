@@ -8,14 +8,15 @@ use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, Row};
 
+use super::decision::Decision;
 use super::{Outcome, Submitted, UsageRecord};
 use crate::store::Kind;
 
 /// The columns in the order that [`bind`] writes and [`read`] reads.
 pub(crate) const COLUMNS: &str = "request_id, at_ms, key_id, dialect, path, model_asked, model_answered, provider, deployment, attempts, outcome, \
      status, stream, estimated, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, cost_nanos, \
-     total_us, first_token_us, overhead_us, error_code";
-const COLUMN_COUNT: usize = 24;
+     total_us, first_token_us, overhead_us, error_code, finish, task, session, experiment, preset, decision";
+const COLUMN_COUNT: usize = 30;
 
 /// Rows of one statement. Few sizes, so that every connection prepares five statements once and no others
 /// ever.
@@ -104,6 +105,12 @@ fn bind<'q>(query: Query<'q, Any, AnyArguments>, record: &UsageRecord) -> Query<
         .bind(record.first_token_us.map(signed))
         .bind(signed(record.overhead_us))
         .bind(record.error_code.as_deref().map(clean))
+        .bind(record.finish.as_deref().map(clean))
+        .bind(record.task.as_deref().map(clean))
+        .bind(record.session.as_deref().map(clean))
+        .bind(record.experiment.as_deref().map(clean))
+        .bind(record.preset.as_deref().map(clean))
+        .bind(record.decision.as_ref().map(|decision| clean_to(&decision.json(), usize::MAX)))
 }
 
 /// The record in a row of [`COLUMNS`].
@@ -143,6 +150,12 @@ pub(crate) fn read(row: &AnyRow) -> Result<UsageRecord, sqlx::Error> {
         first_token_us: row.try_get::<Option<i64>, _>(21)?.map(|us| u64::try_from(us).unwrap_or(0)),
         overhead_us: count(22)?,
         error_code: row.try_get::<Option<String>, _>(23)?.map(Into::into),
+        finish: row.try_get::<Option<String>, _>(24)?.map(Into::into),
+        task: name(25)?,
+        session: name(26)?,
+        experiment: name(27)?,
+        preset: name(28)?,
+        decision: row.try_get::<Option<String>, _>(29)?.map(Decision::text),
     })
 }
 
@@ -156,7 +169,12 @@ fn read_dialect(word: &str) -> Result<Dialect, sqlx::Error> {
 /// PostgreSQL refuses a NUL in a text, and a model's name comes from the client: one such request must not
 /// hold up all others.
 pub(crate) fn clean(text: &str) -> String {
-    let end = text.floor_char_boundary(MOST_BYTES);
+    clean_to(text, MOST_BYTES)
+}
+
+/// The same with a bound of its own.
+pub(crate) fn clean_to(text: &str, most_bytes: usize) -> String {
+    let end = text.floor_char_boundary(most_bytes);
     text[..end].replace('\0', "\u{fffd}")
 }
 
@@ -176,8 +194,8 @@ mod tests {
     fn a_statement_numbers_every_value_once() {
         let sql = statement(2, true);
         assert!(sql.contains("VALUES ($1,$2,"), "{sql}");
-        assert!(sql.contains(",$24), ($25,"), "{sql}");
-        assert!(sql.ends_with(",$48) ON CONFLICT (request_id) DO NOTHING"), "{sql}");
+        assert!(sql.contains(",$30), ($31,"), "{sql}");
+        assert!(sql.ends_with(",$60) ON CONFLICT (request_id) DO NOTHING"), "{sql}");
         assert_eq!(statement(3, false).matches('?').count(), 3 * COLUMN_COUNT);
         assert_eq!(COLUMNS.split(',').count(), COLUMN_COUNT);
         // SQLite takes 32,766 values in one statement, PostgreSQL 65,535.

@@ -143,8 +143,13 @@ impl UsageWriter {
     /// Hands over a record. Returns at once: it pushes onto a queue, and every 256th call wakes the task.
     ///
     /// Only when 65,536 records wait already, or after [`Self::close`], it writes the record to the journal
-    /// itself, which takes as long as the disk takes: losing the record would be worse.
-    pub fn submit(&self, record: Box<UsageRecord>) {
+    /// itself, which takes as long as the disk takes: losing the record would be worse. From a quarter of
+    /// that on, records are kept without their decisions, which may be far larger than all the rest: what
+    /// waits must not take the memory.
+    pub fn submit(&self, mut record: Box<UsageRecord>) {
+        if self.records.capacity() < self.records.max_capacity() / 4 * 3 {
+            record.decision = None;
+        }
         let counts = &self.shared.counts;
         match self.records.try_send(record) {
             Ok(()) => {
@@ -527,7 +532,8 @@ mod tests {
         let writer = UsageWriter::start_sized(&ledger, &folder.0.join("journal"), 4).unwrap();
         // The task cannot run before this one waits, so it takes nothing in between.
         for number in 0..10 {
-            let record = UsageRecord::new(number.to_string(), number, Dialect::Chat, Arc::from("m"));
+            let mut record = UsageRecord::new(number.to_string(), number, Dialect::Chat, Arc::from("m"));
+            record.decision = Some(crate::Decision::text("1"));
             writer.submit(Box::new(record));
         }
         let stats = writer.stats();
@@ -536,6 +542,9 @@ mod tests {
         let stats = writer.stats();
         assert_eq!((stats.queued, stats.written, stats.replayed, stats.lost), (0, 4, 6, 0));
         assert_eq!(ledger.usage_summary(0, 10, GroupBy::Model).await.unwrap()[0].requests, 10);
+        let decided = ledger.usage_since(0, None, 10).await.unwrap().into_iter();
+        let decided: Vec<i64> = decided.filter(|it| it.decision.is_some()).map(|it| it.at_ms).collect();
+        assert_eq!(decided, [0, 1], "those that waited while little did");
         ledger.close().await;
     }
 }

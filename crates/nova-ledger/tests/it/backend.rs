@@ -69,11 +69,11 @@ impl Database {
     }
 
     /// Runs SQL behind the ledger's back.
-    pub(crate) async fn sql(&self, sql: &'static str) {
+    pub(crate) async fn sql(&self, sql: &str) {
         use sqlx::{AnyConnection, Connection};
         sqlx::any::install_default_drivers();
         let mut connection = AnyConnection::connect(&self.url).await.unwrap();
-        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
     }
 }

@@ -12,6 +12,7 @@
 
 mod away;
 mod backend;
+mod feedback;
 mod keys;
 mod responses;
 mod usage;
@@ -63,6 +64,20 @@ const CASES: &[(&str, Case)] = &[
     ("old answers are forgotten", |backend| Box::pin(responses::old_answers_are_forgotten(backend))),
     ("no prompt is stored in the clear", |backend| {
         Box::pin(responses::no_prompt_is_stored_in_the_clear(backend))
+    }),
+    ("the last word on a metric wins", |backend| Box::pin(feedback::the_last_word_on_a_metric_wins(backend))),
+    ("words said at once are all heard once", |backend| {
+        Box::pin(feedback::words_said_at_once_are_all_heard_once(backend))
+    }),
+    ("feedback is read in pages", |backend| Box::pin(feedback::feedback_is_read_in_pages(backend))),
+    ("learnt quality goes back and forth", |backend| {
+        Box::pin(feedback::learnt_quality_goes_back_and_forth(backend))
+    }),
+    ("lengths of answers are learnt from whole answers", |backend| {
+        Box::pin(usage::lengths_of_answers_are_learnt_from_whole_answers(backend))
+    }),
+    ("a database of the version before is brought up to date", |backend| {
+        Box::pin(usage::a_database_of_the_version_before_is_brought_up_to_date(backend))
     }),
     ("sums are exact", |backend| Box::pin(usage::sums_are_exact(backend))),
     ("pages follow each other without a gap", |backend| Box::pin(usage::pages_follow_each_other(backend))),

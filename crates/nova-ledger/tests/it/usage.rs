@@ -6,7 +6,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use nova_catalog::NanoUsd;
-use nova_ledger::{AttemptRecord, Cursor, GroupBy, NewKey, Outcome, UsageRecord};
+use nova_ledger::{AttemptRecord, Cursor, Decision, GroupBy, NewKey, Outcome, UsageRecord};
 use nova_wire::{Dialect, Usage};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -61,6 +61,12 @@ pub(crate) async fn a_record_comes_back_as_it_was(backend: &Backend) {
         first_token_us: Some(0),
         overhead_us: 87,
         error_code: Some("upstream_cut".into()),
+        finish: Some("length".into()),
+        task: Some(Arc::from("code")),
+        session: Some(Arc::from("5f3a")),
+        experiment: Some(Arc::from("cheaper/b")),
+        preset: Some(Arc::from("support")),
+        decision: Some(Decision::later(|| r#"{"why": "é\u0000", "cost": 0.1}"#.to_owned())),
     };
     let outcomes =
         [Outcome::Ok, Outcome::ClientGone, Outcome::UpstreamError, Outcome::Rejected, Outcome::GatewayError];
@@ -83,6 +89,79 @@ pub(crate) async fn a_record_comes_back_as_it_was(backend: &Backend) {
         assert_eq!(ledger.usage_by_request_id(&record.request_id).await.unwrap().as_ref(), Some(record));
     }
     assert_eq!(ledger.usage_by_request_id("nothing\0").await.unwrap(), None);
+    let found = ledger.usage_by_request_id("01928f-é").await.unwrap().unwrap();
+    assert_eq!(found.decision.unwrap().json(), r#"{"why": "é\u0000", "cost": 0.1}"#, "byte by byte");
+    assert!(ledger.recent_usage(9, None).await.unwrap().iter().all(|record| record.decision.is_none()));
+}
+
+pub(crate) async fn lengths_of_answers_are_learnt_from_whole_answers(backend: &Backend) {
+    let database = backend.database();
+    let ledger = database.ledger().await;
+    let writer = database.writer(&ledger);
+    let cases = [
+        // (model, task, output, outcome, estimated): the first four count.
+        (Some("a"), Some("code"), 100, Outcome::Ok, false),
+        (Some("a"), Some("code"), 201, Outcome::Ok, false),
+        (Some("a"), None, 7, Outcome::Ok, false),
+        (Some("b"), Some("chat"), 9, Outcome::Ok, false),
+        (Some("b"), Some("chat"), 90, Outcome::ClientGone, false),
+        (Some("b"), Some("chat"), 90, Outcome::Ok, true),
+        (Some("b"), Some("chat"), 0, Outcome::Ok, false),
+        (None, Some("chat"), 90, Outcome::Ok, false),
+    ];
+    for (number, (model, task, output, outcome, estimated)) in cases.into_iter().enumerate() {
+        let mut record = record(10 + i64::try_from(number).unwrap());
+        record.model_answered = model.map(Arc::from);
+        record.task = task.map(Arc::from);
+        record.usage.output = output;
+        (record.outcome, record.estimated) = (outcome, estimated);
+        writer.submit(record);
+    }
+    assert!(writer.flush().await.in_database);
+    let stats = async |since| {
+        let stats = ledger.output_stats(since).await.unwrap();
+        let lines = stats.into_iter().map(|it| (it.model, it.task.unwrap_or_default(), it.count, it.mean));
+        // The databases do not agree on where NULL stands.
+        let mut lines: Vec<_> = lines.collect();
+        lines.sort_by(|one, next| one.partial_cmp(next).unwrap());
+        lines
+    };
+    let line = |model: &str, task: &str, count, mean| (model.to_owned(), task.to_owned(), count, mean);
+    assert_eq!(
+        stats(0).await,
+        [line("a", "", 1, 7.0), line("a", "code", 2, 150.5), line("b", "chat", 1, 9.0)]
+    );
+    assert_eq!(stats(13).await, [line("b", "chat", 1, 9.0)]);
+    ledger.close().await;
+}
+
+pub(crate) async fn a_database_of_the_version_before_is_brought_up_to_date(backend: &Backend) {
+    let database = backend.database();
+    let ledger = database.ledger().await;
+    let writer = database.writer(&ledger);
+    writer.submit(record(1));
+    writer.close().await;
+    ledger.close().await;
+    // As it was before the fourth migration, with a record and a journal of that time.
+    for column in ["task", "session", "experiment", "preset", "finish", "decision"] {
+        database.sql(&format!("ALTER TABLE nova_usage DROP COLUMN {column}")).await;
+    }
+    database.sql("DROP TABLE nova_feedback; DROP TABLE nova_quality; DELETE FROM nova_state WHERE name LIKE 'quality%'; DELETE FROM nova_migrations WHERE version = 4").await;
+    let mut line = serde_json::to_value(record(2)).unwrap();
+    let fields = line.as_object_mut().unwrap();
+    fields.retain(|name, _| {
+        !["task", "session", "experiment", "preset", "finish", "decision"].contains(&name.as_str())
+    });
+    fs::write(database.journal().join("0001.jsonl"), format!("{line}\n")).unwrap();
+
+    let ledger = database.ledger().await;
+    let writer = database.writer(&ledger);
+    assert!(writer.flush().await.in_database);
+    for number in [1, 2] {
+        let record = record(number);
+        assert_eq!(ledger.usage_by_request_id(&record.request_id).await.unwrap(), Some(*record));
+    }
+    ledger.close().await;
 }
 
 pub(crate) async fn records_are_written_once(backend: &Backend) {
@@ -284,6 +363,20 @@ pub(crate) async fn pages_follow_each_other(backend: &Backend) {
         assert_eq!(seen, expected, "in pages of {size}");
     }
     assert!(ledger.recent_usage(0, None).await.unwrap().is_empty());
+    expected.reverse();
+    for (size, since) in [(1_u32, 6), (7, 0), (51, 0), (51, 8)] {
+        let mut seen: Vec<(i64, String)> = Vec::new();
+        loop {
+            let cursor = seen.last().map(|(at_ms, id)| Cursor { at_ms: *at_ms, request_id: id.clone() });
+            let page = ledger.usage_since(since, cursor.as_ref(), size).await.unwrap();
+            if page.is_empty() {
+                break;
+            }
+            seen.extend(page.into_iter().map(|record| (record.at_ms, record.request_id)));
+        }
+        let rest: Vec<_> = expected.iter().filter(|(at_ms, _)| *at_ms >= since).cloned().collect();
+        assert_eq!(seen, rest, "since {since} in pages of {size}");
+    }
 }
 
 pub(crate) async fn closing_writes_all_and_later_records_are_journaled(backend: &Backend) {

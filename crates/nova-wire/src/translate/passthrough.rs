@@ -408,6 +408,11 @@ impl Relay {
         }
     }
 
+    /// Whether the upstream has said that nothing follows.
+    pub(super) const fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     /// The number of the client's next event, where the dialect numbers them.
     pub(super) const fn next_number(&self) -> u64 {
         match &self.observer {

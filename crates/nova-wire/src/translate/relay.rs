@@ -110,6 +110,14 @@ impl StreamRelay {
         &self.meter
     }
 
+    /// Whether all that the client will be given is out, though the upstream's body may not have ended yet.
+    pub const fn is_complete(&self) -> bool {
+        match &self.way {
+            Way::Pass(relay) => self.closed || relay.has_ended(),
+            Way::Hub(_) => self.closed,
+        }
+    }
+
     /// The thinking to keep for the conversation's next turn, once: it is there when the content is complete,
     /// before the stream's end is given out.
     pub fn take_thought(&mut self) -> Option<Box<Thought>> {

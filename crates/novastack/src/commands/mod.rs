@@ -7,11 +7,13 @@ pub(crate) mod engine;
 pub(crate) mod explain;
 pub(crate) mod fidelity;
 pub(crate) mod generate;
+pub(crate) mod generation;
 pub(crate) mod home;
 pub(crate) mod keys;
 pub(crate) mod log;
 pub(crate) mod mock;
 pub(crate) mod models;
+pub(crate) mod quality;
 pub(crate) mod serve;
 
 use std::io::{self, Write as _};
@@ -33,6 +35,8 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Serve(serve) => serve::run(global, &serve),
         Command::Check(check) => check::run(global, check),
         Command::Explain(explain) => explain::run(global, &explain),
+        Command::Generation(generation) => generation::run(global, &generation),
+        Command::Quality(quality) => quality::run(global, &quality),
         Command::Keys(keys) => keys::run(global, keys),
         Command::Models(models) => models::run(global, &models),
         Command::Doctor(doctor) => doctor::run(global, &doctor),
