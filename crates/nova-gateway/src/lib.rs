@@ -17,6 +17,7 @@ pub mod config;
 mod conversation;
 mod count;
 pub mod error;
+pub mod learnt;
 pub mod lessons;
 pub mod pipeline;
 pub mod recall;

@@ -7,7 +7,9 @@ use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 use http::HeaderValue;
+use nova_catalog::NanoUsd;
 use nova_limit::Breaker;
+use nova_route::learn::{ModelCells, Speed};
 use nova_route::{Classifier, DeploymentId, Table};
 use nova_upstream::Endpoint;
 use nova_wire::Dialect;
@@ -15,6 +17,7 @@ use serde_json::Value;
 
 use crate::config::{self, Limits, Mount, Retry, Timeouts};
 use crate::count::Calibration;
+use crate::learnt::Known;
 use crate::telemetry::ModelCounters;
 
 mod build;
@@ -32,8 +35,14 @@ pub struct Snapshot {
     pub table: Table,
     /// Who decides what a request is about.
     pub classifier: Classifier,
+    /// What the requests of a key may cost on average where the mode is `budget`.
+    pub budget_per_request: Option<NanoUsd>,
     /// Every deployment, in the places that [`DeploymentId`] names.
     pub deployments: Vec<Deployment>,
+    /// What is known of every model of the table, in its order.
+    pub known: Vec<Known>,
+    /// What was learnt of all models together.
+    pub everyone: Arc<ModelCells>,
     /// What `GET /v1/models` lists: the models that have a deployment.
     pub models: Vec<ListedModel>,
     /// Models of the catalogue that have none, with what would change that.
@@ -58,6 +67,10 @@ pub struct Deployment {
     configured: config::Deployment,
     /// Whether it rests.
     pub breaker: Arc<Breaker>,
+    /// How fast it is, and how busy.
+    pub speed: Arc<Speed>,
+    /// A number that stands for it, the same after a reload.
+    pub token: u64,
     /// How far estimates of its prompts are off.
     pub(crate) calibration: Arc<Calibration>,
     /// What its answers count into, once there was one.

@@ -9,10 +9,12 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 use nova_ledger::{Key, KeyId, Ledger, LedgerError, UsageWriter};
 use nova_limit::{Bucket, Gate};
+use nova_route::learn::Sessions;
 use uuid::Uuid;
 
 use crate::config::Limits;
 use crate::error::{Code, GatewayError};
+use crate::learnt::Pacers;
 use crate::lessons::Lessons;
 use crate::recall::Recall;
 use crate::snapshot::Snapshot;
@@ -33,6 +35,10 @@ pub struct Shared {
     pub recall: Recall,
     /// What the router is told from outside.
     pub lessons: Lessons,
+    /// Who answered conversations last.
+    pub sessions: Sessions,
+    /// What keys may spend on average.
+    pub pacers: Pacers,
     /// What is counted.
     pub metrics: Metrics,
     /// Where work runs that is no request: the store, reloads.
@@ -59,6 +65,8 @@ impl Shared {
             key_limits: KeyLimits::default(),
             recall: Recall::default(),
             lessons: Lessons::default(),
+            sessions: Sessions::default(),
+            pacers: Pacers::default(),
             metrics: Metrics::new(),
             background,
             reload_error: ArcSwap::from_pointee(None),

@@ -394,7 +394,7 @@ impl TableBuilder {
         let mut rules = Vec::with_capacity(routed.rules.len());
         let mut asks = Asks::default();
         for (rule, entry) in (1..).zip(&routed.rules) {
-            let mode = auto_mode(&entry.model);
+            let mode = Mode::of_name(&entry.model);
             let model = if mode.is_some() { None } else { Some(find(&entry.model)?) };
             let fallback = each(&entry.fallback)?;
             let fallback = fallback.into_iter().map(|model| (model, Why::RuleFallback { rule }));
@@ -472,12 +472,6 @@ fn experiment(
     })
 }
 
-/// The mode that a rule chooses by, where it names one instead of a model.
-pub(crate) fn auto_mode(name: &str) -> Option<Mode> {
-    let (auto, mode) = name.split_once(':')?;
-    if auto.eq_ignore_ascii_case(AUTO) { Mode::named(mode) } else { None }
-}
-
 fn groups(deployments: &[Candidate], provider: &mut impl FnMut(&str) -> u32) -> Vec<Vec<Place>> {
     let mut sorted: Vec<&Candidate> = deployments.iter().collect();
     sorted.sort_by_key(|candidate| candidate.priority);
@@ -538,6 +532,14 @@ impl Table {
                 }
             }
             Target::Unknown => Needs::default(),
+        }
+    }
+
+    /// The task that a name says, as in `auto/code`.
+    pub fn task_named<'n>(&self, name: &'n str) -> Option<&'n str> {
+        match self.target(name) {
+            Target::Auto { task, .. } => task,
+            _ => None,
         }
     }
 

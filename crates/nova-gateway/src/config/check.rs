@@ -8,6 +8,7 @@ mod authorisations;
 mod deployments;
 mod names;
 mod places;
+mod routing;
 mod rules;
 
 use std::net::SocketAddr;
@@ -64,6 +65,9 @@ pub(crate) fn check(read: Read, source: &str, env: &Env, problems: &mut Vec<Prob
     let names = checker.names(raw, &model_names);
     let rules = checker.rules(raw, &model_names);
     let classifier = checker.classifier(&raw.routing);
+    let choosing = checker.choosing(&raw.routing, &model_names);
+    let budget_per_request = checker.budget_per_request(&raw.routing);
+    let experiments = checker.experiments(raw, &model_names);
     let deadlines = deadlines(&raw.timeouts);
     let deployments = checker.deployments(raw, &catalog, &model_names, deadlines);
     let mut config = Config {
@@ -91,6 +95,9 @@ pub(crate) fn check(read: Read, source: &str, env: &Env, problems: &mut Vec<Prob
         names,
         rules,
         classifier,
+        choosing,
+        budget_per_request,
+        experiments,
         warnings: checker.warnings,
     };
     problems.iter_mut().chain(&mut config.warnings).for_each(|problem| problem.hide(&read.filled));

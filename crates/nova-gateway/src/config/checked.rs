@@ -10,11 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
-use nova_catalog::{Catalog, Price, Tags};
+use nova_catalog::{Catalog, NanoUsd, Price, Tags};
 use nova_ledger::{KeyLimits, Secret};
 use nova_route::rules::Condition;
 use nova_route::{
-    Candidate, Classifier, DeploymentId, ModelEntry, RuleEntry, Table, TableBuilder, TableError,
+    Candidate, Choosing, Classifier, DeploymentId, ExperimentEntry, ModelEntry, RuleEntry, Table,
+    TableBuilder, TableError,
 };
 use nova_upstream::{Credential, CredentialId, Deadlines, Endpoint};
 use nova_wire::{Dialect, Quirks};
@@ -69,6 +70,12 @@ pub struct Config {
     pub rules: Vec<Rule>,
     /// Who decides what a request is about.
     pub classifier: Classifier,
+    /// How models are chosen where no rule holds.
+    pub choosing: Choosing,
+    /// What the requests of a key may cost on average where the mode is `budget`.
+    pub budget_per_request: Option<NanoUsd>,
+    /// Models whose traffic is split.
+    pub experiments: Vec<ExperimentEntry>,
     /// Whether streams may carry what the oldest clients do not understand: keep-alive comments.
     /// Off by `streaming_beta: false` and by `DISABLE_STREAMING_BETA=1` in the environment.
     pub streaming_beta: bool,
@@ -277,6 +284,10 @@ impl Config {
         builder.default_fallback(self.names.default_fallback.clone());
         if !self.rules.is_empty() {
             builder.rules(self.routed_names(), self.rule_entries(), self.names.default_model.clone());
+        }
+        builder.choosing(self.choosing.clone());
+        for experiment in &self.experiments {
+            builder.experiment(experiment.clone());
         }
         builder.build()
     }

@@ -70,8 +70,10 @@ pub struct RawConfig {
     pub route: Vec<RawIfRule>,
     /// The same in the `match` and `model` form.
     pub routes: Vec<Located<RawMatchRule>>,
-    /// What rules know of a request.
+    /// What rules know of a request, and how a model is chosen where none of them holds.
     pub routing: RawRouting,
+    /// Models whose traffic is split.
+    pub experiments: Vec<RawExperiment>,
     /// Whether streams may carry what the oldest clients do not understand (keep-alive comments). Default:
     /// true, unless the environment has `DISABLE_STREAMING_BETA=1`.
     pub streaming_beta: Option<bool>,
@@ -277,13 +279,54 @@ pub struct RawTelemetry {
     pub log_level: Option<Located<String>>,
 }
 
-/// What rules know of a request.
+/// What rules know of a request, and how a model is chosen where none of them holds.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawRouting {
     /// Who decides what a request is about, where no header `x-novastack-task` says it: `keywords`, or `none`.
     /// Default: `none`.
     pub classifier: Option<Located<String>>,
+    /// By what a model is chosen for those who ask for `auto`: `capable`, `cheap`, `fast`, `throughput`, `best` or
+    /// `budget`; docs/guides/routing.md says what they are. Default: `capable`.
+    pub mode: Option<Located<String>>,
+    /// For `capable`: the share of the best model's quality that is enough, 0 to 1. Default: 0.9.
+    pub enough: Option<Located<f64>>,
+    /// The models to choose among, by any of their names. Default: all.
+    pub models: Vec<Located<String>>,
+    /// For `budget`: US dollars that the requests of a key may cost on average.
+    pub budget_per_request: Option<Located<f64>>,
+}
+
+/// Part of a model's traffic goes to other models. Who gets which stays the same.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawExperiment {
+    /// Its name in records.
+    pub name: Located<String>,
+    /// The model whose traffic is split, by any of its names.
+    pub model: Located<String>,
+    /// The requests that take part. Default: all.
+    #[serde(default, rename = "if")]
+    pub condition: Option<Located<String>>,
+    /// What always gets the same arm: `session`, `user`, `key` or `request`. Default: `session`.
+    #[serde(default)]
+    pub by: Option<Located<String>>,
+    /// Who answers.
+    pub arms: Vec<RawArm>,
+}
+
+/// An arm of an experiment.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawArm {
+    /// Its name in records. Default: the model's.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The model, by any of its names.
+    pub model: Located<String>,
+    /// Its share among the weights of all arms. Default: 1.
+    #[serde(default)]
+    pub weight: Option<u32>,
 }
 
 /// A rule: `if` a condition holds, `use` a model. A rule without `if` holds always.
@@ -293,7 +336,7 @@ pub struct RawIfRule {
     /// The condition.
     #[serde(default, rename = "if")]
     pub condition: Option<Located<String>>,
-    /// The model, by any of its names.
+    /// The model, by any of its names; or `auto:` and a mode, as in `auto:cheap`.
     #[serde(rename = "use")]
     pub model: Located<String>,
     /// Models to try after it.
@@ -308,7 +351,7 @@ pub struct RawMatchRule {
     /// The condition.
     #[serde(rename = "match")]
     pub condition: Option<Located<String>>,
-    /// The model, by any of its names.
+    /// The model, by any of its names; or `auto:` and a mode, as in `auto:cheap`.
     pub model: Option<Located<String>>,
     /// The model where no rule above holds.
     pub default: Option<Located<String>>,

@@ -72,7 +72,7 @@ impl Read {
 
 /// Top-level keys from which no name of a model or provider comes. What is lost below any other, a
 /// misspelled one included, may have been where a name was given.
-const NAMELESS: [&str; 20] = [
+const NAMELESS: [&str; 21] = [
     "listen",
     "allow_remote",
     "data_dir",
@@ -92,6 +92,7 @@ const NAMELESS: [&str; 20] = [
     "route",
     "routes",
     "routing",
+    "experiments",
     "streaming_beta",
 ];
 

@@ -12,6 +12,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use nova_ledger::AttemptRecord;
 use nova_limit::Allowed;
 use nova_route::DeploymentId;
+use nova_route::learn::Busy;
 use nova_upstream::{Deadlines, Failure, Kind, Retry};
 use nova_wire::hub::past::Past;
 use nova_wire::{Dialect, ErrorClass, Meter, Outbound, ReplyContext, StreamRelay, Target};
@@ -30,6 +31,8 @@ const MAX_ERROR_BODY: usize = 64 * 1024;
 const MAX_REPLY_BODY: usize = 32 * 1024 * 1024;
 /// A longer pause than this is better spent at the client, who is told the time.
 const MAX_PAUSE: Duration = Duration::from_secs(8);
+/// A provider that asks for a longer pause than this is asked again all the same.
+const LONGEST_LIMIT: Duration = Duration::from_secs(300);
 
 /// A call that some deployment answers.
 #[derive(Debug)]
@@ -112,9 +115,15 @@ pub async fn attempt(worker: &Arc<Worker>, mut call: Call) -> Result<Answered, G
             tries += 1;
             here += 1;
             let begun = Instant::now();
+            call.receipt.busy = Some(Busy::on(&deployment.speed));
+            call.receipt.learning.tried = Some(begun);
             let stumble = match one(worker, &mut call, deployment, begun).await {
                 Ok((dropped, answer)) => {
                     deployment.breaker.success(worker.shared.now_ns());
+                    deployment.speed.tried(false);
+                    if let Answer::Live(_) = &answer {
+                        call.receipt.learning.first_token_ms = Some(begun.elapsed().as_secs_f32() * 1e3);
+                    }
                     call.receipt.answered_by = Some(*id);
                     return Ok(Answered { call, dropped, answer });
                 }
@@ -340,6 +349,10 @@ fn learn(
     let Stumble::Failed(failure) = stumble else { return Next::Elsewhere };
     tracing::info!(request = call.id.as_str(), deployment = %deployment.name, outcome, %failure, "an attempt failed");
     feed(worker, deployment, is_unwell(failure));
+    if let (Some(after), true) = (failure.after, word(failure) == ErrorClass::Rate.as_str()) {
+        let until = worker.shared.now_ns().saturating_add(nanos(after.min(LONGEST_LIMIT)));
+        deployment.speed.limit(until);
+    }
     match failure.retry {
         Retry::Never => Next::GiveUp,
         Retry::ElsewhereOnly => Next::Elsewhere,
@@ -373,6 +386,7 @@ pub(super) fn note(
 /// Tells a deployment's breaker how it is.
 pub(super) fn feed(worker: &Worker, deployment: &Deployment, unwell: bool) {
     let now = worker.shared.now_ns();
+    deployment.speed.tried(unwell);
     if unwell { deployment.breaker.failure(now) } else { deployment.breaker.success(now) }
 }
 
@@ -426,6 +440,10 @@ async fn pause_for(call: &mut Call, pause: Duration) {
     let begun = Instant::now();
     tokio::time::sleep(pause).await;
     call.receipt.upstream_us += micros(begun);
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn micros(since: Instant) -> u64 {

@@ -5,11 +5,12 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::HeaderMap;
 use nova_ledger::Key;
-use nova_route::{Controls, Facts, Named};
+use nova_route::{Controls, Facts, Named, Needs};
 use nova_wire::{Dialect, Peek};
 use serde_json::{Map, Value};
 
 use super::said;
+use super::session::{self, Who};
 use crate::error::{Code, GatewayError};
 use crate::snapshot::Snapshot;
 
@@ -37,6 +38,10 @@ pub struct Asking<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Learnt<'a> {
     pub(super) budget: Option<f64>,
+    /// What a dollar must buy, where a pacer watches over the key.
+    pub(super) quality_per_usd: Option<f64>,
+    pub(super) who: Who,
+    pub(super) needs: Needs,
     pub(super) task: Option<Cow<'a, str>>,
     task_confidence: Option<f64>,
     metadata: Map<String, Value>,
@@ -48,9 +53,10 @@ pub(super) struct Learnt<'a> {
 /// 400 for a budget that is no amount.
 pub(super) fn learn<'a>(snapshot: &Snapshot, asking: &Asking<'a>) -> Result<Learnt<'a>, GatewayError> {
     let needs = snapshot.table.needs(&asking.peek.model);
-    let mut learnt = Learnt::default();
+    let mut learnt = Learnt { needs, ..Learnt::default() };
     if needs.choice {
         learnt.budget = budget(asking.headers)?;
+        learnt.task = snapshot.table.task_named(&asking.peek.model).map(Cow::Borrowed);
     }
     if needs.text {
         let told = asking.headers.get(TASK).and_then(|value| value.to_str().ok()).map(str::trim);
@@ -61,6 +67,10 @@ pub(super) fn learn<'a>(snapshot: &Snapshot, asking: &Asking<'a>) -> Result<Lear
             let said = said::last(asking.dialect, asking.body);
             learnt.task = said.and_then(|said| snapshot.classifier.task(&said)).map(Cow::Borrowed);
         }
+    }
+    if needs.session {
+        let key = asking.key.map_or(0, |key| key.id.number());
+        learnt.who = session::of(key, asking.headers, asking.body);
     }
     if needs.metadata {
         learnt.metadata = metadata(asking.body);
@@ -122,9 +132,13 @@ impl Asking<'_> {
             controls: self.controls,
             key_name: self.key.map(|key| key.name.as_str()),
             key_owner: self.key.and_then(|key| key.owner.as_deref()),
+            key: self.key.map(|key| key.id.number()),
+            session: learnt.who.session,
+            user: learnt.who.user,
             task: learnt.task.as_deref(),
             task_confidence: learnt.task_confidence,
             budget: learnt.budget,
+            quality_per_usd: learnt.quality_per_usd,
             now_ms: Some(now_ms),
             headers: Named::of(&header),
             metadata: Named::of(&entry),

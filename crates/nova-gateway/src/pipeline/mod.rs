@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Beside the stages: `asked` is what a path says before the body is read, `decode` undoes a body's
-//! compression, `controls` is what a body asks of routing, [`facts`] and `said` find out what rules ask for, [`form`] judges answers in JSON, and
+//! compression, `controls` is what a body asks of routing, [`facts`], `said` and `session` find out what a plan
+//! asks for, [`form`] judges answers in JSON, and
 //! `forward` is the same way for services that are passed on untranslated.
 //!
 //! Invariant: from [`reserve`] on, the call holds a receipt that its `Drop` settles, so that a client
@@ -26,6 +27,7 @@ pub mod relay;
 pub mod reserve;
 pub mod route;
 mod said;
+mod session;
 pub mod settle;
 
 use std::sync::Arc;
@@ -149,12 +151,13 @@ async fn stages(
         }
     };
     let (shared, dialect) = (&worker.shared, asked.dialect);
-    let Routed { plan, task } = route;
+    let Routed { plan, task, about, learning } = route;
     let mut receipt = reserve::reserve(shared, &snapshot, (id, dialect, started), key, (&peek, &plan));
-    receipt.about.task = task.as_deref().map(Arc::from);
     if let Some(written) = written {
         receipt.model = Arc::from(written);
     }
+    receipt.learning = learning;
+    receipt.about = about;
     let check = form::check(dialect, &body, &peek);
     let call = Call {
         id: id.clone(),

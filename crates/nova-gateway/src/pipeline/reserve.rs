@@ -9,9 +9,11 @@ use std::time::Instant;
 
 use nova_catalog::NanoUsd;
 use nova_ledger::{AttemptRecord, Decision, Key};
+use nova_route::learn::Busy;
 use nova_route::{DeploymentId, Plan};
 use nova_wire::{Dialect, Meter, Peek};
 
+use crate::learnt::Learning;
 use crate::pipeline::settle::{self, Outcome};
 use crate::snapshot::{Deployment, Snapshot};
 use crate::state::{RequestId, Shared};
@@ -44,6 +46,10 @@ pub struct Receipt {
     pub(crate) first_content: Option<Instant>,
     /// What answers cost that were thrown away because they did not have the form that was asked for.
     pub(crate) discarded: NanoUsd,
+    /// What its answer will teach.
+    pub(crate) learning: Learning,
+    /// Counts it as in flight with the deployment that it waits for.
+    pub(crate) busy: Option<Busy>,
     /// Time spent waiting for providers and pauses between tries.
     pub(crate) upstream_us: u64,
     /// What its record says beside what it did.
@@ -94,6 +100,8 @@ pub fn reserve(
         answered_by: None,
         first_content: None,
         discarded: NanoUsd::ZERO,
+        learning: Learning::default(),
+        busy: None,
         upstream_us: 0,
         about: About::default(),
         settled: false,

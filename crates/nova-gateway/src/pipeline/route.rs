@@ -1,15 +1,22 @@
 //! Stage 4: where to send it.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Instant;
 
-use nova_route::{DeploymentId, Health, NoRoute, Plan, Why};
+use nova_catalog::NanoUsd;
+use nova_ledger::Decision;
+use nova_route::choose::{Choice, Mode};
+use nova_route::learn::{Kind, Turn};
+use nova_route::record::{Noting, Record};
+use nova_route::{DeploymentId, NoRoute, Plan, Why};
 use nova_wire::Peek;
 use serde_json::{Value, json};
 
 use super::facts::{self, Asking};
+use super::reserve::About;
 use crate::error::{Code, GatewayError};
+use crate::learnt::{Learning, Now};
 use crate::snapshot::{Deployment, Snapshot};
 use crate::state::Worker;
 
@@ -24,14 +31,63 @@ pub fn route(
     asking: &Asking<'_>,
     started: Instant,
 ) -> Result<Routed, GatewayError> {
-    let now_ns = worker.shared.ns_at(started);
-    let health = |id: DeploymentId| health(snapshot, id, now_ns);
-    let learnt = facts::learn(snapshot, asking)?;
-    let plan = asking.with_facts(&learnt, worker.shared.now_ms(), |facts| {
-        nova_route::plan(&snapshot.table, facts, &health, worker.next_seed())
+    let mut learnt = facts::learn(snapshot, asking)?;
+    let shared = &worker.shared;
+    let pace = snapshot.budget_per_request.zip(asking.key).filter(|_| learnt.needs.choice);
+    learnt.quality_per_usd =
+        pace.map(|(ceiling, key)| shared.pacers.quality_per_usd(key.id.number(), ceiling));
+    let last =
+        learnt.who.session.filter(|_| learnt.who.goes_on).and_then(|session| shared.sessions.last(session));
+    let now_ms = shared.now_ms();
+    let now = now(snapshot, asking.peek, last, (shared.ns_at(started), now_ms));
+    let seed = worker.next_seed();
+    let (plan, record) = asking.with_facts(&learnt, now_ms, |facts| {
+        if !learnt.needs.choice && !learnt.needs.session {
+            return (nova_route::plan(&snapshot.table, facts, &now, seed), None);
+        }
+        let noting = Noting::over(&now);
+        let plan = nova_route::plan(&snapshot.table, facts, &noting, seed);
+        let record = Record::of(&snapshot.table, facts, &noting, seed, &plan);
+        (plan, Some(Box::new(record)))
     });
     let plan = plan.map_err(|no| refusal(snapshot, asking.peek, no))?;
-    Ok(Routed { plan, task: learnt.task.map(Cow::into_owned) })
+    let task = learnt.task.as_deref();
+    let learning = Learning {
+        session: learnt.who.session,
+        expected: last.map(|turn| (turn.deployment, turn.cached_tokens(now.prompt_tokens, now_ms, 1.0))),
+        kind: task.map(|task| Kind::of(Some(task))),
+        paced: pace.and_then(|(ceiling, _)| Some((ceiling, dearest(&plan)?))),
+        ..Learning::default()
+    };
+    let experiment = record.as_ref().and_then(|record| record.decided.experiment.as_deref());
+    let about = About {
+        task: task.map(Arc::from),
+        session: learnt.who.session.map(|session| Arc::from(format!("{session:016x}"))),
+        experiment: experiment.map(Arc::from),
+        // Written as JSON where records are written, not here.
+        decision: record
+            .map(|record| Decision::later(move || serde_json::to_string(&record).unwrap_or_default())),
+        ..About::default()
+    };
+    Ok(Routed { task: task.map(str::to_owned), about, learning, plan })
+}
+
+/// What the dearest model should cost, where a pacer chose.
+fn dearest(plan: &Plan) -> Option<NanoUsd> {
+    let choice = plan.choice.as_ref().filter(|choice| choice.aim.mode == Mode::Budget)?;
+    choice.ranked.iter().filter_map(|scored| scored.cost).map(|cost| cost.total).max()
+}
+
+/// This moment, for a request.
+fn now<'a>(snapshot: &'a Snapshot, peek: &Peek, last: Option<Turn>, (now_ns, now_ms): (u64, i64)) -> Now<'a> {
+    Now {
+        snapshot,
+        prompt_tokens: peek.prompt_estimate,
+        asks_to_think: peek.wants_thinking,
+        last,
+        now_ns,
+        now_ms,
+    }
 }
 
 /// A request that has a plan.
@@ -39,8 +95,12 @@ pub fn route(
 pub struct Routed {
     /// Where to send it, in order.
     pub plan: Plan,
-    /// What it is about, where rules asked that.
+    /// What it is about, where that was asked.
     pub task: Option<String>,
+    /// What its record will say of it, the decision included where there was something to choose.
+    pub about: About,
+    /// What its answer will teach.
+    pub learning: Learning,
 }
 
 /// A decision in one line, for a header: who chose, what the request is about, who answered, and at which
@@ -51,7 +111,10 @@ pub(super) fn line((plan, task): (&Plan, Option<&str>), id: DeploymentId, deploy
         Why::Rule { rule } => format!("rule={rule}"),
         Why::Rest => "rule=default".to_owned(),
         Why::Mode { mode } => format!("mode={}", mode.word()),
-        Why::Arm => "experiment".to_owned(),
+        Why::Arm => match &plan.exposure {
+            Some(exposure) => format!("experiment={}/{}", exposure.experiment, exposure.arm),
+            None => "experiment".to_owned(),
+        },
         _ => "asked".to_owned(),
     };
     // Writing to a text cannot fail.
@@ -64,12 +127,6 @@ pub(super) fn line((plan, task): (&Plan, Option<&str>), id: DeploymentId, deploy
         return line;
     }
     line.chars().map(|letter| if matches!(letter, ' '..='~') { letter } else { '?' }).collect()
-}
-
-/// Whether a deployment is resting after failures.
-fn health(snapshot: &Snapshot, id: DeploymentId, now_ns: u64) -> Health {
-    let resting = snapshot.deployment(id).is_some_and(|deployment| deployment.breaker.is_open(now_ns));
-    if resting { Health::Open } else { Health::Good }
 }
 
 /// What a caller is told where there is no plan.
@@ -141,11 +198,11 @@ pub fn explain(
     (now_ns, now_ms): (u64, i64),
 ) -> Result<Value, GatewayError> {
     let (dialect, peek) = (asking.dialect, asking.peek);
-    let health = |id: DeploymentId| health(snapshot, id, now_ns);
     let learnt = facts::learn(snapshot, asking)?;
+    let now = now(snapshot, peek, None, (now_ns, now_ms));
     // The seed only spreads load between equals; a fixed one gives the same answer each time.
     let (plan, judged) = asking.with_facts(&learnt, now_ms, |facts| {
-        (nova_route::plan(&snapshot.table, facts, &health, 0), snapshot.table.judged(facts, &health))
+        (nova_route::plan(&snapshot.table, facts, &now, 0), snapshot.table.judged(facts, &now))
     });
     let plan = plan.map_err(|no| refusal(snapshot, peek, no))?;
     let named = |id: DeploymentId, rest: Value| {
@@ -185,5 +242,39 @@ pub fn explain(
         },
         "attempts": attempts,
         "removed": removed,
+        "choice": plan.choice.as_deref().map(|choice| arithmetic(choice, &named)),
+        "experiment": plan.exposure,
     }))
+}
+
+/// A ranking with its arithmetic: what each model should cost and why, what was enough, who came second, and which
+/// cheaper model failed by how much.
+fn arithmetic(choice: &Choice, named: &impl Fn(DeploymentId, Value) -> Value) -> Value {
+    let enough = |low: f32| choice.reach.is_none_or(|reach| f64::from(low) >= reach);
+    let ranked: Vec<Value> = choice
+        .ranked
+        .iter()
+        .map(|scored| {
+            let rest = json!({
+                "cost": scored.cost, "quality": scored.quality, "quality_at_least": scored.low,
+                "enough": enough(scored.low), "measured": scored.measured,
+                "ttft_ms": scored.ttft_ms, "tokens_per_s": scored.tokens_per_s,
+            });
+            named(scored.deployment, rest)
+        })
+        .collect();
+    let cost = |scored: &nova_route::choose::Scored| scored.cost.map_or(i64::MAX, |cost| cost.total.nanos());
+    let cheaper = choice.ranked.first().and_then(|first| {
+        let fails = choice.ranked.iter().filter(|scored| !enough(scored.low) && cost(scored) < cost(first));
+        fails.min_by_key(|scored| cost(scored))
+    });
+    let cheaper = cheaper
+        .filter(|_| choice.aim.mode == Mode::Capable)
+        .map(|scored| json!({ "model": &*scored.model, "needs": choice.reach, "has": scored.low }));
+    json!({
+        "mode": choice.aim.mode, "task": choice.task, "enough": choice.aim.enough,
+        "quality_needed": choice.reach, "quality_per_usd": choice.aim.quality_per_usd,
+        "runner_up": choice.ranked.get(1).map(|scored| &*scored.model),
+        "cheaper_but_not_enough": cheaper, "ranked": ranked,
+    })
 }

@@ -54,7 +54,15 @@ pub fn settle(receipt: &mut Receipt, outcome: Outcome<'_>, meter: &Meter) {
     let deployment = receipt.answered_by.and_then(|id| receipt.snapshot.deployment(id));
     if let (Some(deployment), false) = (deployment, estimated) {
         deployment.calibration.observe(receipt.prompt_estimate, usage.prompt());
+        if matches!(outcome, Outcome::Done) {
+            receipt.learning.learn(&receipt.snapshot, deployment, &usage);
+        }
     }
+    if let (Some(deployment), true) = (deployment, meter.content_started) {
+        let (sessions, prompt_tokens) = (&receipt.shared.sessions, usage.prompt());
+        receipt.learning.remember(sessions, deployment, prompt_tokens, receipt.started_ms);
+    }
+    receipt.busy = None;
     let price = deployment.and_then(|deployment| deployment.price.as_ref());
     // An answer without any output is free for whoever asked; see docs/guides/usage.md.
     let billable = meter.content_started && (usage.output > 0 || receipt.service.is_some());
@@ -63,6 +71,10 @@ pub fn settle(receipt: &mut Receipt, outcome: Outcome<'_>, meter: &Meter) {
         _ => NanoUsd::ZERO,
     };
     let cost = cost.saturating_add(receipt.discarded);
+    if let Some((ceiling, dearest)) = receipt.learning.paced {
+        let (key, now_ms) = (receipt.key.id.number(), receipt.started_ms);
+        receipt.shared.pacers.charge(key, ceiling, (cost, dearest), now_ms);
+    }
     let total_us = micros(receipt.started);
     let status = match &outcome {
         Outcome::Done | Outcome::Broken(_) => 200,

@@ -1,6 +1,7 @@
 //! From a checked configuration to a snapshot.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::{Deployment, ListedModel, Snapshot};
 use crate::config::{self, Config};
+use crate::learnt::Known;
 
 /// Failures in a row after which a deployment rests.
 const BREAKER_THRESHOLD: u8 = 5;
@@ -52,11 +54,16 @@ impl Snapshot {
             .filter(|model| !is_served(model))
             .map(|model| (model.names().map(str::to_owned).collect(), hint(model, config)))
             .collect();
+        let table = config.table()?;
+        let known = config.catalog.models().map(|model| known_of(model, config, before)).collect();
         Ok(Self {
             source: config.source.clone(),
             loaded_ms: now_ms(),
-            table: config.table()?,
+            table,
+            known,
+            everyone: before.map_or_else(Arc::default, |before| Arc::clone(&before.everyone)),
             classifier: config.classifier,
+            budget_per_request: config.budget_per_request,
             deployments,
             models,
             unconfigured,
@@ -70,6 +77,18 @@ impl Snapshot {
     }
 }
 
+/// What is known of a model: its place in the table is that in the catalogue.
+fn known_of(model: &Model, config: &Config, before: Option<&Snapshot>) -> Known {
+    let first = config
+        .deployments
+        .iter()
+        .filter(|deployment| *deployment.model == *model.id)
+        .min_by_key(|deployment| deployment.priority);
+    let price = first.and_then(|deployment| deployment.price.as_ref());
+    let before = before.and_then(|before| before.known.get(before.table.find(&model.id)?));
+    Known::new(model, price, before)
+}
+
 fn deployment(
     configured: &config::Deployment,
     before: Option<&Deployment>,
@@ -78,12 +97,21 @@ fn deployment(
     Ok(Deployment {
         breaker: before
             .map_or_else(|| Arc::new(Breaker::new(BREAKER_THRESHOLD)), |it| Arc::clone(&it.breaker)),
+        speed: before.map_or_else(Arc::default, |it| Arc::clone(&it.speed)),
+        token: token(&configured.name),
         calibration: before.map_or_else(Arc::default, |it| Arc::clone(&it.calibration)),
         counters: OnceLock::new(),
         model_header: header(&configured.model)?,
         provider_header: header(&configured.provider)?,
         configured: configured.clone(),
     })
+}
+
+/// A number that stands for a name on every instance and after every restart.
+fn token(name: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn listed(model: &Model, config: &Config) -> ListedModel {

@@ -4,6 +4,7 @@
 
 mod admin;
 mod answers;
+mod choosing;
 mod clouds;
 mod controls;
 mod conversations;

@@ -32,6 +32,12 @@ impl KeyId {
     pub const fn as_u128(self) -> u128 {
         self.0.as_u128()
     }
+
+    /// The id as a shorter number, which two keys share by chance once in 2^64.
+    pub const fn number(self) -> u64 {
+        let (high, low) = self.0.as_u64_pair();
+        high ^ low
+    }
 }
 
 impl fmt::Display for KeyId {

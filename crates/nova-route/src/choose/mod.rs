@@ -57,6 +57,12 @@ impl Mode {
         Self::ALL.iter().find(|(_, name)| name.eq_ignore_ascii_case(word)).map(|(mode, _)| *mode)
     }
 
+    /// The mode of a model's name that leaves the choice to us: `auto:` and the mode's word.
+    pub fn of_name(name: &str) -> Option<Self> {
+        let (auto, word) = name.split_once(':')?;
+        if auto.eq_ignore_ascii_case("auto") { Self::named(word) } else { None }
+    }
+
     /// Its word.
     pub fn word(self) -> &'static str {
         Self::ALL.iter().find(|(mode, _)| *mode == self).map_or("capable", |(_, word)| word)

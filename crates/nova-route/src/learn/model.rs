@@ -1,6 +1,5 @@
 //! What is learnt of a model, by kind of task.
 
-use super::assumed;
 use super::cells::{Evidence, Mean};
 use crate::quality::Belief;
 use crate::world::Estimate;
@@ -108,17 +107,15 @@ impl ModelCells {
         &self.quality[kind as usize]
     }
 
+    /// Tokens of an answer to a kind of task, where `assumed` is what to start from.
+    pub fn output_tokens(&self, kind: Kind, assumed: f32) -> f32 {
+        self.outputs[kind as usize].get().map_or(assumed, |(mean, mass)| blend(assumed, mean, mass))
+    }
+
     /// What to expect of the model at a kind of task, where `prior` is what was declared or assumed of its
-    /// quality (and whether it was declared), and `thinks` whether it will think before it answers.
-    pub fn estimate(&self, kind: Kind, (prior, declared): (Belief, bool), thinks: bool) -> Estimate {
-        let assumed = assumed::output_tokens(kind, thinks);
-        // Answers to anything say something about answers to this.
-        let any = &self.outputs[Kind::Other as usize];
-        let general = any.get().map_or(assumed, |(mean, mass)| blend(assumed, mean, mass));
-        let output_tokens = match self.outputs[kind as usize].get() {
-            Some((mean, mass)) => blend(general, mean, mass),
-            None => general,
-        };
+    /// quality (and whether it was declared), and `assumed` how many tokens its answer would have else.
+    pub fn estimate(&self, kind: Kind, (prior, declared): (Belief, bool), assumed: f32) -> Estimate {
+        let output_tokens = self.output_tokens(kind, assumed);
         let evidence = &self.quality[kind as usize];
         let belief = evidence.belief(prior);
         let (worked, failed) = evidence.get();
@@ -143,17 +140,17 @@ mod tests {
     fn expectations_move_from_what_is_assumed_to_what_was_seen() {
         let cells = ModelCells::default();
         let prior = (Belief::prior(0.8, 8.0), false);
-        let before = cells.estimate(Kind::Code, prior, false);
-        assert_eq!(before.output_tokens, assumed::output_tokens(Kind::Code, false));
+        let before = cells.estimate(Kind::Code, prior, 900.0);
+        assert_eq!(before.output_tokens, 900.0);
         assert!(!before.measured && before.low < before.quality);
         for _ in 0..300 {
             cells.answered(Kind::Code, 4_000);
             cells.judged(Kind::Code, 1.0);
         }
-        let after = cells.estimate(Kind::Code, prior, false);
+        let after = cells.estimate(Kind::Code, prior, 900.0);
         assert!((3_900.0..=4_000.0).contains(&after.output_tokens), "{after:?}");
         assert!(after.measured && after.quality > 0.97 && after.low > 0.96, "{after:?}");
-        assert_eq!(cells.estimate(Kind::Chat, prior, false).quality, before.quality);
+        assert_eq!(cells.estimate(Kind::Chat, prior, 400.0).quality, before.quality);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use nova_catalog::Model;
 use nova_catalog::yaml::Located;
 use nova_route::Classifier;
+use nova_route::choose::Mode;
 use nova_route::rules::Condition;
 
 use super::Checker;
@@ -66,7 +67,7 @@ impl Checker<'_> {
         names: &ModelNames<'_>,
         rules: &mut Vec<Rule>,
     ) {
-        let chosen = self.model(model, names);
+        let chosen = if Mode::of_name(model).is_some() { None } else { self.model(model, names) };
         let mut after = Vec::new();
         for name in &fallback.0 {
             after.extend(self.model(name, names).map(|found| (name, found)));
@@ -103,7 +104,7 @@ impl Checker<'_> {
     }
 
     /// A condition, or all that is wrong with it, each at its place.
-    fn condition(&mut self, text: &Located<String>) -> Option<Condition> {
+    pub(super) fn condition(&mut self, text: &Located<String>) -> Option<Condition> {
         match Condition::parse(text) {
             Ok(condition) => Some(condition),
             Err(faults) => {

@@ -1,0 +1,230 @@
+//! How a model and a deployment are chosen where neither a client nor a rule names one.
+
+use nova_testkit::{Gate, Script, ScriptedUpstream};
+use serde_json::{Value, json};
+
+use crate::harness::{Reply, TestGateway, after, chat_reply};
+
+/// Three models of which the middle one is the cheapest that is good enough, all at one upstream.
+fn three_models(url: &str, rest: &str) -> String {
+    let model = |name: &str, price: &str, points: u8| {
+        format!(
+            "  {name}:
+    context: 8192
+    capabilities: [tools]
+    quality: {{ source: a test, scores: {{ code: {points}, chat: 80 }} }}
+    offers: [{{ provider: scripted, model: up-{name}, price: {{ input: {price}, output: {price} }} }}]\n"
+        )
+    };
+    let models = [model("small", "0.1", 40), model("middle", "1", 80), model("large", "10", 85)].concat();
+    format!(
+        "providers: {{ scripted: {{ endpoints: [{{ dialect: chat, base_url: \"{url}/v1\" }}] }} }}
+models:
+{models}credentials: {{ scripted: [{{ name: main, key: \"${{SCRIPTED_KEY}}\" }}] }}
+{rest}"
+    )
+}
+
+/// One model with two deployments side by side.
+fn two_deployments(first: &str, second: &str) -> String {
+    format!(
+        "providers:
+  one: {{ endpoints: [{{ dialect: chat, base_url: \"{first}/v1\" }}] }}
+  two: {{ endpoints: [{{ dialect: chat, base_url: \"{second}/v1\" }}] }}
+models:
+  test-model: {{ offers: [{{ provider: one, price: free }}, {{ provider: two, price: free }}] }}
+credentials:
+  one: [{{ name: main, key: \"${{SCRIPTED_KEY}}\" }}]
+  two: [{{ name: main, key: \"${{SCRIPTED_KEY}}\" }}]
+deployments:
+  - {{ model: test-model, provider: one }}
+  - {{ model: test-model, provider: two }}
+"
+    )
+}
+
+fn asks(model: &str, said: &str) -> Value {
+    json!({ "model": model, "messages": [{ "role": "user", "content": said }] })
+}
+
+async fn answers(count: usize) -> ScriptedUpstream {
+    ScriptedUpstream::start((0..count).map(|_| Script::json(200, &[], chat_reply("Hi")))).await
+}
+
+fn shown<'r>(reply: &'r Reply, header: &str) -> &'r str {
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    reply.headers[header].to_str().unwrap()
+}
+
+#[tokio::test]
+async fn auto_takes_the_cheapest_model_that_is_good_enough_for_the_task() {
+    let upstream = answers(6).await;
+    let gateway = TestGateway::start(&three_models(&upstream.url(), "")).await;
+    let check = async |model: &str, expected: &str| {
+        let reply = gateway.post("/v1/chat/completions", asks(model, "Hello").to_string()).await;
+        assert_eq!(shown(&reply, "x-novastack-route"), expected);
+    };
+    let line = |by: &str, model: &str| format!("{by} model={model} deployment=scripted/{model}@main try=1/3");
+    check("auto/code", &line("mode=capable task=code", "middle")).await;
+    check("auto/chat", &line("mode=capable task=chat", "small")).await;
+    check("AUTO/code:best", &line("mode=best task=code", "large")).await;
+    check("auto/code:cheap", &line("mode=cheap task=code", "small")).await;
+    let budget = [("x-novastack-budget", "0.001")];
+    let body = asks("auto/code:best", "Hello").to_string();
+    let reply = gateway.post_with("/v1/chat/completions", body.clone(), &budget).await;
+    assert_eq!(
+        shown(&reply, "x-novastack-route"),
+        "mode=best task=code model=middle deployment=scripted/middle@main try=1/2"
+    );
+    let budget = [("x-novastack-budget", "0.0000001")];
+    let reply = gateway.post_with("/v1/chat/completions", body, &budget).await;
+    assert_eq!(reply.status, 422, "{}", reply.text());
+    assert!(reply.text().contains("should cost more"), "{}", reply.text());
+}
+
+#[tokio::test]
+async fn the_mode_the_pool_and_what_is_enough_are_the_operators() {
+    let upstream = answers(2).await;
+    let routing = "routing: { mode: best, models: [small, middle] }\n";
+    let gateway = TestGateway::start(&three_models(&upstream.url(), routing)).await;
+    let reply = gateway.post("/v1/chat/completions", asks("auto/code", "Hello").to_string()).await;
+    assert_eq!(shown(&reply, "x-novastack-model"), "middle");
+    gateway.reload(&three_models(&upstream.url(), "routing: { enough: 0.3 }\n")).unwrap();
+    let reply = gateway.post("/v1/chat/completions", asks("auto/code", "Hello").to_string()).await;
+    assert_eq!(shown(&reply, "x-novastack-model"), "small");
+}
+
+#[tokio::test]
+async fn the_mode_budget_keeps_the_mean_near_what_is_granted() {
+    // Nine tokens cost 90 millionths with the large model, 9 with the middle one.
+    let upstream = answers(500).await;
+    let routing = "routing: { mode: budget, budget_per_request: 0.00003 }\n";
+    let gateway = TestGateway::start(&three_models(&upstream.url(), routing)).await;
+    // At first it assumes longer answers and overspends; then it pays that back.
+    let (mut spent, mut large) = (0.0, 0);
+    for request in 0..500 {
+        let reply = gateway.post("/v1/chat/completions", asks("auto/code", "Hello").to_string()).await;
+        let is_large = shown(&reply, "x-novastack-model") == "large";
+        if request >= 250 {
+            spent += if is_large { 90.0 } else { 9.0 };
+            large += u32::from(is_large);
+        }
+    }
+    let mean = spent / 250.0;
+    assert!(mean <= 31.0 && (5..150).contains(&large), "{mean} millionths on average, {large} of 250 large");
+}
+
+#[tokio::test]
+async fn of_equal_deployments_the_one_with_less_in_flight_is_asked() {
+    let gate = Gate::new();
+    let scripts = || (0..8).map(|_| after(&gate, Script::json(200, &[], chat_reply("Hi"))));
+    let (one, two) = (ScriptedUpstream::start(scripts()).await, ScriptedUpstream::start(scripts()).await);
+    let gateway = TestGateway::start(&two_deployments(&one.url(), &two.url())).await;
+    let mut waiting = Vec::new();
+    for count in 1..=8 {
+        let headers = [("x-api-key", gateway.key.as_str())];
+        let body = asks("test-model", "Hello").to_string();
+        waiting.push(gateway.spawn("POST", "/v1/chat/completions", body, &headers));
+        nova_testkit::bounded(
+            async {
+                while one.requests().len() + two.requests().len() < count {
+                    tokio::task::yield_now().await;
+                }
+            },
+            "a request at an upstream",
+        )
+        .await;
+        let apart = one.requests().len().abs_diff(two.requests().len());
+        assert!(apart <= 1, "after {count} requests they are {apart} apart");
+    }
+    gate.open();
+    for reply in waiting {
+        assert_eq!(reply.await.unwrap().status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_conversation_stays_with_the_deployment_that_knows_it() {
+    let (one, two) = (answers(20).await, answers(20).await);
+    let gateway = TestGateway::start(&two_deployments(&one.url(), &two.url())).await;
+    let mut body = asks("test-model", "Hello");
+    let mut places = Vec::new();
+    for turn in 0..10 {
+        let reply = gateway.post("/v1/chat/completions", body.to_string()).await;
+        places.push(shown(&reply, "x-novastack-provider").to_owned());
+        let messages = body["messages"].as_array_mut().unwrap();
+        messages.push(json!({ "role": "assistant", "content": "Hi" }));
+        messages.push(json!({ "role": "user", "content": format!("And {turn}?") }));
+    }
+    assert!(places.iter().all(|place| *place == places[0]), "{places:?}");
+    // Equal first turns of others are spread.
+    let mut spread = std::collections::HashSet::new();
+    for _ in 0..20 {
+        let reply = gateway.post("/v1/chat/completions", asks("test-model", "Hello").to_string()).await;
+        spread.insert(shown(&reply, "x-novastack-provider").to_owned());
+    }
+    assert_eq!(spread.len(), 2);
+}
+
+#[tokio::test]
+async fn a_deployment_that_asks_for_a_pause_gets_it() {
+    let refusal =
+        r#"{"error":{"message":"slow down","type":"rate_limit_error","code":"rate_limit_exceeded"}}"#;
+    let limited = Script::json(429, &[("retry-after", "60")], refusal);
+    let one = ScriptedUpstream::start(std::iter::once(limited)).await;
+    let two = answers(12).await;
+    let gateway = TestGateway::start(&two_deployments(&one.url(), &two.url())).await;
+    for _ in 0..12 {
+        let reply = gateway.post("/v1/chat/completions", asks("test-model", "Hello").to_string()).await;
+        assert_eq!(shown(&reply, "x-novastack-provider"), "two");
+    }
+    assert!(one.requests().len() <= 1, "it is asked once and then left alone");
+}
+
+#[tokio::test]
+async fn an_experiment_gives_each_user_one_arm() {
+    let upstream = answers(60).await;
+    let experiment = "experiments:
+  - name: larger
+    model: middle
+    by: user
+    arms: [{ model: middle, weight: 1 }, { name: big, model: large, weight: 1 }]
+";
+    let gateway = TestGateway::start(&three_models(&upstream.url(), experiment)).await;
+    let mut arms = std::collections::HashMap::new();
+    for round in 0..3 {
+        for user in 0..20 {
+            let mut body = asks("middle", &format!("Round {round}"));
+            body["user"] = format!("user-{user}").into();
+            let reply = gateway.post("/v1/chat/completions", body.to_string()).await;
+            let line = shown(&reply, "x-novastack-route").to_owned();
+            assert!(line.starts_with("experiment=larger/"), "{line}");
+            let arm = shown(&reply, "x-novastack-model").to_owned();
+            assert_eq!(arms.entry(user).or_insert_with(|| arm.clone()), &arm, "user {user}");
+        }
+    }
+    let large = arms.values().filter(|arm| *arm == "large").count();
+    assert!((3..=17).contains(&large), "{large} of 20");
+}
+
+#[tokio::test]
+async fn the_arithmetic_of_a_choice_can_be_asked_for() {
+    let upstream = answers(0).await;
+    let gateway = TestGateway::start(&three_models(&upstream.url(), "")).await;
+    let reply = gateway.post("/v1/route/explain", asks("auto/code", "Hello").to_string()).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let choice = &reply.json()["choice"];
+    let ranked: Vec<&str> =
+        choice["ranked"].as_array().unwrap().iter().map(|one| one["model"].as_str().unwrap()).collect();
+    assert_eq!(ranked, ["middle", "large", "small"]);
+    assert_eq!(
+        (&choice["mode"], &choice["task"], &choice["runner_up"]),
+        (&json!("capable"), &json!("code"), &json!("large"))
+    );
+    assert_eq!(choice["cheaper_but_not_enough"]["model"], "small");
+    let first = &choice["ranked"][0];
+    let cost = &first["cost"];
+    let tokens = cost["input_tokens"].as_i64().unwrap() + cost["output_tokens"].as_i64().unwrap();
+    assert_eq!(cost["nano_usd"], tokens * 1_000, "a dollar per million tokens");
+    assert_eq!((&first["enough"], &first["measured"]), (&json!(true), &json!(true)));
+}
