@@ -7,6 +7,7 @@ use std::time::Duration;
 use nova_ledger::{Ledger, LedgerError, Secret, UsageWriter};
 
 use crate::config::Config;
+use crate::learnt;
 use crate::snapshot::{BuildError, Snapshot};
 use crate::state::Shared;
 
@@ -14,6 +15,8 @@ use crate::state::Shared;
 const REFRESH: Duration = Duration::from_secs(2);
 /// How often it is noted when keys were last used: once in this many refreshes.
 const NOTE_EVERY: u32 = 30;
+/// How often what was learnt of quality is kept, in refreshes.
+const KEEP_EVERY: u32 = 300;
 
 /// Why the state could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +67,14 @@ async fn upkeep(shared: Arc<Shared>) {
         {
             tracing::warn!(%error, "the version of learnt quality could not be read");
         }
+        learnt::take_lessons(&shared);
+        if refreshed.is_ok() && count == 0 {
+            learnt::recall_answers(&shared).await;
+        }
         count = count.wrapping_add(1);
+        if refreshed.is_ok() && count.is_multiple_of(KEEP_EVERY) {
+            learnt::keep_lessons(&shared, "learnt from feedback and outcomes").await;
+        }
         if refreshed.is_ok() && count.is_multiple_of(NOTE_EVERY) {
             let _ = shared.ledger.save_last_used().await;
         }
@@ -103,6 +113,8 @@ pub async fn close(shared: &Shared) {
             "the store did not take all usage records; they are in the journal and are replayed at the next start"
         );
     }
+    learnt::take_lessons(shared);
+    learnt::keep_lessons(shared, "the gateway stopped").await;
     if let Err(error) = shared.ledger.save_last_used().await {
         tracing::warn!(%error, "it could not be noted when keys were last used");
     }

@@ -4,6 +4,7 @@
 //! Invariant: reading and noting take no lock but that of one shard of conversations, and never wait.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -14,7 +15,12 @@ use nova_route::{DeploymentId, Estimate, Pacer, Signals, World};
 use nova_wire::Usage;
 use serde_json::{Map, Value, json};
 
+use crate::lessons::{Judgement, Lesson};
 use crate::snapshot::{Deployment, Snapshot};
+use crate::state::Shared;
+
+/// Answers of so long ago still say how long answers are.
+const RECALLED_MS: i64 = 7 * 24 * 60 * 60_000;
 
 /// What is known of a model.
 #[derive(Debug)]
@@ -149,6 +155,59 @@ impl Learning {
     pub fn remember(&self, sessions: &Sessions, deployment: &Deployment, prompt_tokens: u64, now_ms: i64) {
         if let Some(session) = self.session {
             sessions.remember(session, Turn { deployment: deployment.token, prompt_tokens, at_ms: now_ms });
+        }
+    }
+}
+
+/// Takes what clients and operators said of answers into what is known of models.
+pub(crate) fn take_lessons(shared: &Shared) {
+    let snapshot = shared.snapshot.load();
+    for lesson in shared.lessons.take() {
+        match lesson {
+            Lesson::Judged(Judgement { model, task, value, before }) => {
+                let known = snapshot.table.find(&model).and_then(|model| snapshot.known.get(model));
+                let Some(known) = known else { continue };
+                let kind = Kind::of(task.as_deref());
+                match before {
+                    None => known.cells.judged(kind, value as f32),
+                    Some(before) => known.cells.evidence(kind).correct(before as f32, value as f32),
+                }
+                shared.learnt_anew.store(true, Ordering::Relaxed);
+            }
+            Lesson::Restored { version, data } => {
+                let data = data.and_then(|data| serde_json::from_str(&data).ok()).unwrap_or(Value::Null);
+                snapshot.restore_quality(&data);
+                shared.learnt_anew.store(false, Ordering::Relaxed);
+                tracing::info!(version, "learnt quality was taken over");
+            }
+        }
+    }
+}
+
+/// Keeps what was learnt of quality as a new version, where something was.
+pub(crate) async fn keep_lessons(shared: &Shared, reason: &str) {
+    if !shared.learnt_anew.swap(false, Ordering::Relaxed) {
+        return;
+    }
+    let data = shared.snapshot.load().quality().to_string();
+    if let Err(error) = shared.ledger.save_quality(&data, reason, shared.now_ms()).await {
+        shared.learnt_anew.store(true, Ordering::Relaxed);
+        tracing::warn!(%error, "learnt quality could not be kept");
+    }
+}
+
+/// Learns from the store how long answers were.
+pub(crate) async fn recall_answers(shared: &Shared) {
+    let since = shared.now_ms() - RECALLED_MS;
+    let stats = match shared.ledger.output_stats(since).await {
+        Ok(stats) => stats,
+        Err(error) => return tracing::warn!(%error, "the lengths of past answers could not be read"),
+    };
+    let snapshot = shared.snapshot.load();
+    for stat in stats {
+        let known = snapshot.table.find(&stat.model).and_then(|model| snapshot.known.get(model));
+        if let Some(known) = known {
+            known.cells.recall_answers(Kind::of(stat.task.as_deref()), stat.count, stat.mean as f32);
         }
     }
 }

@@ -39,6 +39,8 @@ pub struct Shared {
     pub sessions: Sessions,
     /// What keys may spend on average.
     pub pacers: Pacers,
+    /// Whether something was learnt of quality that is not kept yet.
+    pub(crate) learnt_anew: AtomicBool,
     /// What is counted.
     pub metrics: Metrics,
     /// Where work runs that is no request: the store, reloads.
@@ -67,6 +69,7 @@ impl Shared {
             lessons: Lessons::default(),
             sessions: Sessions::default(),
             pacers: Pacers::default(),
+            learnt_anew: AtomicBool::new(false),
             metrics: Metrics::new(),
             background,
             reload_error: ArcSwap::from_pointee(None),

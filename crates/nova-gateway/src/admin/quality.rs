@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::AdminError;
 use crate::error::{Code, GatewayError};
+use crate::learnt;
 use crate::state::Shared;
 
 /// All versions, the newest first.
@@ -38,5 +39,6 @@ pub(super) async fn rollback(
         return Err(GatewayError { param: Some("version".into()), ..error }.into());
     }
     shared.lessons.follow(&shared.ledger).await?;
+    learnt::take_lessons(&shared);
     Ok(Json(json!({ "data": shared.ledger.quality_versions().await? })))
 }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::generation;
 use crate::error::{Code, GatewayError};
+use crate::learnt;
 use crate::lessons::Judgement;
 use crate::pipeline::relay::Outgoing;
 use crate::pipeline::{admit, authenticate, read};
@@ -86,6 +87,7 @@ async fn keep(worker: &Worker, request: Request<Incoming>) -> Result<Value, Gate
     {
         let (model, task) = (Arc::clone(model), feedback.task.clone());
         shared.lessons.judged(Judgement { model, task, value, before });
+        learnt::take_lessons(shared);
     }
     Ok(json!({ "data": {
         "request_id": feedback.request_id,

@@ -1,6 +1,5 @@
 //! What a request did, and what its client says of it.
 
-use nova_gateway::lessons::{Judgement, Lesson};
 use nova_testkit::{Gate, Script, ScriptedUpstream};
 use serde_json::{Value, json};
 
@@ -120,7 +119,7 @@ async fn a_refused_request_has_a_record_too_and_a_strangers_has_none() {
     assert_eq!(without(&shown, &id), without(&unknown, &"0".repeat(32)), "nothing tells them apart");
     let body = json!({ "request_id": id, "metric": "score", "value": 1 }).to_string();
     assert_eq!(theirs("/v1/feedback".to_owned(), body, "POST").await.status, 404);
-    assert!(gateway.lessons().is_empty());
+    assert_eq!(gateway.quality(), json!({}));
 }
 
 #[tokio::test]
@@ -190,9 +189,11 @@ async fn the_last_word_on_an_answer_is_kept_shown_and_learnt_from_once() {
     let (score, thumbs) = (json!("score"), json!("thumbs"));
     let (null, one, words) = (json!(null), json!(1.0), json!("only words now"));
     assert_eq!(shown, [(&score, &null, &words), (&thumbs, &one, &null)]);
-    let judged =
-        |value, before| Lesson::Judged(Judgement { model: "test-model".into(), task: None, value, before });
-    assert_eq!(gateway.lessons(), [judged(0.0, None), judged(1.0, Some(0.0)), judged(0.75, None)]);
+    // Thumbs down became thumbs up, and a score of three quarters came beside it.
+    let quality = gateway.quality();
+    let weights = &quality["test-model"]["other"];
+    let near = |at: usize, is: f64| (weights[at].as_f64().unwrap() - is).abs() < 0.01;
+    assert!(near(0, 1.75) && near(1, 0.25), "{quality}");
 }
 
 #[tokio::test]
@@ -201,10 +202,11 @@ async fn an_operator_goes_back_to_an_earlier_version_of_what_was_learnt() {
     let versions =
         async || gateway.admin("GET", "/admin/v1/quality", json!(null)).await.json()["data"].clone();
     assert_eq!(versions().await, json!([]));
-    for data in ["one", "two"] {
-        gateway.save_quality(data).await;
+    let first = json!({ "test-model": { "code": [3.0, 1.0] } });
+    for data in [&first, &json!({})] {
+        gateway.save_quality(&data.to_string()).await;
     }
-    assert!(gateway.lessons().is_empty(), "what an instance saved itself is not restored");
+    assert_eq!(gateway.quality(), json!({}), "what an instance saved itself is not restored");
     let back = async |version: Value| {
         gateway.admin("POST", "/admin/v1/quality/rollback", json!({ "version": version })).await
     };
@@ -213,12 +215,11 @@ async fn an_operator_goes_back_to_an_earlier_version_of_what_was_learnt() {
     let active: Vec<_> =
         reply.json()["data"].as_array().unwrap().iter().map(|it| it["active"].clone()).collect();
     assert_eq!(active, [json!(false), json!(true)], "the newest first");
-    let restored = Lesson::Restored { version: 1, data: Some("one".to_owned()) };
-    assert_eq!(gateway.lessons(), [restored]);
+    assert_eq!(gateway.quality(), first);
     assert_eq!(back(json!(0)).await.status, 200);
-    assert_eq!(gateway.lessons(), [Lesson::Restored { version: 0, data: None }]);
+    assert_eq!(gateway.quality(), json!({}));
     assert_eq!(back(json!(9)).await.status, 404);
     assert_eq!(back(json!("x")).await.status, 400);
-    assert!(gateway.lessons().is_empty());
+    assert_eq!(gateway.quality(), json!({}));
     assert_eq!(gateway.get("/admin/v1/quality").await.status, 403);
 }

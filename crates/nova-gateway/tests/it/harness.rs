@@ -10,7 +10,6 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use nova_gateway::config::{Config, Env};
-use nova_gateway::lessons::Lesson;
 use nova_gateway::state::Shared;
 use nova_gateway::{Gateway, GatewayOptions, boot};
 use nova_ledger::NewKey;
@@ -241,17 +240,17 @@ impl TestGateway {
         bounded(looking, "the usage record").await.unwrap()
     }
 
-    /// What the router was told and has not taken.
-    pub(crate) fn lessons(&self) -> Vec<Lesson> {
-        self.shared.lessons.take().into()
+    /// What was learnt of models' quality.
+    pub(crate) fn quality(&self) -> Value {
+        self.shared.snapshot.load().quality()
     }
 
     /// Saves what the router has learnt, as it does itself once it has taken over what was there.
-    pub(crate) async fn save_quality(&self, data: &'static str) {
-        let shared = Arc::clone(&self.shared);
+    pub(crate) async fn save_quality(&self, data: &str) {
+        let (shared, data) = (Arc::clone(&self.shared), data.to_owned());
         let saving = async move {
             shared.lessons.follow(&shared.ledger).await.unwrap();
-            shared.ledger.save_quality(data, "test", 1).await.unwrap();
+            shared.ledger.save_quality(&data, "test", 1).await.unwrap();
         };
         self.background.as_ref().unwrap().spawn(saving).await.unwrap();
     }

@@ -67,6 +67,14 @@ impl Evidence {
         self.0.update(|worked, failed| (worked * gamma + success, failed * gamma + 1.0 - success));
     }
 
+    /// Puts one grade in the place of another one that was taken in before.
+    pub fn correct(&self, before: f32, now: f32) {
+        let more = now.clamp(0.0, 1.0) - before.clamp(0.0, 1.0);
+        if more.is_finite() {
+            self.0.update(|worked, failed| ((worked + more).max(0.0), (failed - more).max(0.0)));
+        }
+    }
+
     /// The weights of what worked and of what did not.
     pub fn get(&self) -> (f32, f32) {
         unpack(self.0.0.load(Ordering::Relaxed))
@@ -126,6 +134,8 @@ mod tests {
         assert!(worked == 0.0 && (400.0..500.0).contains(&failed), "no more than 1 / (1 - gamma): {failed}");
         evidence.set(3.0, -1.0);
         assert_eq!(evidence.get(), (3.0, 0.0));
+        evidence.correct(1.0, 0.5);
+        assert_eq!(evidence.get(), (2.5, 0.5));
     }
 
     #[test]
