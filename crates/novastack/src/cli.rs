@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{bench, doctor, engine, explain, generation, keys, mock, models, quality};
+use crate::commands::{
+    bench, doctor, engine, explain, generation, keys, mock, models, quality, replay, route,
+};
 
 /// NovaStack: one endpoint, one key, every model.
 #[derive(Debug, Parser)]
@@ -45,6 +47,11 @@ pub(crate) enum Command {
     Explain(explain::Explain),
     /// Show what one request did, cost and took, and why it went where it went.
     Generation(generation::Generation),
+    /// Hold the rules against cases, without sending anything.
+    #[command(subcommand)]
+    Route(route::Route),
+    /// Decide again about requests of the past: as it was, or with another configuration.
+    Replay(replay::Replay),
     /// List what the router has learnt, version by version, and go back to an earlier one.
     #[command(subcommand)]
     Quality(quality::Quality),

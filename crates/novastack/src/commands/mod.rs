@@ -14,6 +14,8 @@ pub(crate) mod log;
 pub(crate) mod mock;
 pub(crate) mod models;
 pub(crate) mod quality;
+pub(crate) mod replay;
+pub(crate) mod route;
 pub(crate) mod serve;
 
 use std::io::{self, Write as _};
@@ -36,6 +38,8 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Check(check) => check::run(global, check),
         Command::Explain(explain) => explain::run(global, &explain),
         Command::Generation(generation) => generation::run(global, &generation),
+        Command::Route(route) => route::run(global, &route),
+        Command::Replay(replay) => replay::run(global, &replay),
         Command::Quality(quality) => quality::run(global, &quality),
         Command::Keys(keys) => keys::run(global, keys),
         Command::Models(models) => models::run(global, &models),
