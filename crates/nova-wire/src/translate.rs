@@ -2,7 +2,7 @@
 //!
 //! Two ways lead through it. Where client and upstream speak one dialect, bytes are passed on and only
 //! looked at (`passthrough`); where they differ, or the upstream strays so far that its quirks ask for
-//! it, everything goes through the hub (`hubway`). [`StreamRelay`] is either of them for a stream.
+//! it, everything goes through the hub (`hubway`); `think` is what the model's name asks of thinking. [`StreamRelay`] is either of them for a stream.
 //!
 //! Invariants of a stream, whichever way: nothing is given out before the first content, so that until
 //! then another upstream can be tried; an answer that was cut is never ended as if it were whole; and
@@ -12,6 +12,7 @@ mod form;
 mod hubway;
 mod passthrough;
 mod relay;
+mod think;
 
 pub use relay::StreamRelay;
 
@@ -182,12 +183,16 @@ pub fn request_after(
     let rewrites = formless || unseen;
     if client == Dialect::Responses && !rewrites && !past.provider.is_empty() && past::is_tagged(body) {
         let body = responses::request::own(body, past.provider, replays(target.quirks))?;
-        return passthrough::request(client, &body, &Peek::read(client, &body)?, target);
+        let again = Peek::read(client, &body)?.thinking_as(peek.thinking);
+        return request_after(client, &body, &again, target, &Past::default());
     }
     if rewrites || needs_past(client, body, peek, (target, past)) {
         // Only the request is rewritten; the answer is in the client's own dialect.
         let rewritten = hubway::request(client, body, peek, (target, past))?;
         return Ok(Outbound { hub: rewritten.names.wraps_answer, ..rewritten });
+    }
+    if peek.thinking.is_some() {
+        return think::request(client, body, peek, (target, past));
     }
     passthrough::request(client, body, peek, target)
 }

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::form::Form;
 use super::passthrough::cut;
+use super::think;
 use super::{Meter, Outbound, Reply, ReplyContext, Target};
 use crate::chat;
 use crate::converse;
@@ -39,6 +40,7 @@ pub(super) fn request(
     };
     // Gemini says it by its path.
     request.stream = peek.stream;
+    request.thinking = think::wish(peek.thinking, request.thinking);
     let mut dropped = Vec::new();
     if !own {
         // What only the client's dialect knows has no meaning in another.

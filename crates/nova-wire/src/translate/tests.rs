@@ -3,7 +3,7 @@ use bytes::Bytes;
 use super::*;
 use crate::error::ErrorClass;
 use crate::hub::request::Part;
-use crate::quirks::{MaxTokensField, ToolChoiceForm};
+use crate::quirks::{MaxTokensField, ThinkingSwitch, ToolChoiceForm};
 
 fn target(quirks: &Quirks) -> Target<'_> {
     Target { dialect: Dialect::Chat, model: "up", quirks, max_output: Some(100) }
@@ -479,4 +479,51 @@ fn the_form_is_found_in_the_field_that_says_it() {
     for body in ["{}", "[", r#"{"response_format":7}"#, r#"{"response_format":{"type":"text"}}"#] {
         assert_eq!(wanted_format(Dialect::Chat, body.as_bytes()), Format::Text, "{body}");
     }
+}
+
+#[test]
+fn the_name_of_a_model_switches_thinking_on_and_off_in_the_upstreams_own_way() {
+    let check = |dialect: Dialect, quirks: Quirks, thinking: bool, (body, expected): (&str, &str)| {
+        let peek = Peek::read(dialect, body.as_bytes()).unwrap().thinking_as(Some(thinking));
+        let target = Target { dialect, model: "up", quirks: &quirks, max_output: Some(9000) };
+        let out = request(dialect, body.as_bytes(), &peek, &target).unwrap();
+        assert_eq!(String::from_utf8_lossy(&out.body), expected);
+        assert!(!out.hub);
+    };
+    let switch = |switch| Quirks { thinking_switch: Some(switch), ..Quirks::default() };
+    let chat = |fields: &str| format!(r#"{{{fields}"model":"up", {MESSAGES},"x":1.0}}"#);
+    let plain = format!(r#"{{"model":"m", {MESSAGES},"x":1.0}}"#);
+    let cases = [
+        (
+            ThinkingSwitch::ThinkingType,
+            r#""thinking":{"type":"enabled"},"#,
+            r#""thinking":{"type":"disabled"},"#,
+        ),
+        (ThinkingSwitch::EnableThinking, r#""enable_thinking":true,"#, r#""enable_thinking":false,"#),
+        (ThinkingSwitch::Reasoning, r#""reasoning":{"enabled":true},"#, r#""reasoning":{"enabled":false},"#),
+        (ThinkingSwitch::Effort, r#""reasoning_effort":"medium","#, ""),
+    ];
+    for (form, on, off) in cases {
+        check(Dialect::Chat, switch(form), true, (&plain, &chat(on)));
+        check(Dialect::Chat, switch(form), false, (&plain, &chat(off)));
+    }
+    // What the body says of it gives way, but how much it says stays.
+    let said = format!(r#"{{"model":"m","enable_thinking":false,"reasoning_effort":"high",{MESSAGES}}}"#);
+    let sent = format!(r#"{{"model":"up","reasoning_effort":"medium",{MESSAGES}}}"#);
+    check(Dialect::Chat, switch(ThinkingSwitch::Effort), true, (&said, &sent));
+    let high = format!(r#"{{"model":"m","reasoning_effort":"high",{MESSAGES}}}"#);
+    check(Dialect::Chat, switch(ThinkingSwitch::Effort), true, (&high, &high.replace("\"m\"", "\"up\"")));
+    let body =
+        |fields: &str| format!(r#"{{{fields}"model":"m","max_tokens":5000,"temperature":0.5,{MESSAGES}}}"#);
+    let on = r#"{"thinking":{"type":"enabled","budget_tokens":4096},"model":"up","max_tokens":5000,"messages":[{"role":"user","content":"hi"}]}"#;
+    check(Dialect::Messages, switch(ThinkingSwitch::Budget), true, (&body(""), on));
+    let off = body(r#""thinking":{"type":"disabled"},"#).replace("\"m\"", "\"up\"");
+    check(Dialect::Messages, switch(ThinkingSwitch::Budget), false, (&body(""), &off));
+    let gemini = r#"{"contents":[{"parts":[{"text":"Hi"}]}],"generation_config":{"maxOutputTokens":9}}"#;
+    let off = r#"{"generationConfig":{"maxOutputTokens":9,"thinkingConfig":{"thinkingBudget":0}},"contents":[{"parts":[{"text":"Hi"}]}]}"#;
+    check(Dialect::Gemini, switch(ThinkingSwitch::Budget), false, (gemini, off));
+    let efforts = || Quirks { efforts: Some(vec!["none".into(), "low".into()]), ..Quirks::default() };
+    let responses = r#"{"model":"m","input":"Hi","reasoning":{"effort":"low"}}"#;
+    let off = r#"{"model":"up","input":"Hi","reasoning":{"effort":"none"}}"#;
+    check(Dialect::Responses, efforts(), false, (responses, off));
 }
