@@ -3,6 +3,7 @@
 //! A snapshot never changes. A reload builds the next one, which takes over the breakers of the
 //! deployments that both have, so that a reload forgets no failure.
 
+use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
@@ -15,7 +16,7 @@ use nova_upstream::Endpoint;
 use nova_wire::Dialect;
 use serde_json::Value;
 
-use crate::config::{self, Limits, Mount, Retry, Timeouts};
+use crate::config::{self, Limits, Mount, Preset, Retry, Timeouts};
 use crate::count::Calibration;
 use crate::learnt::Known;
 use crate::telemetry::ModelCounters;
@@ -33,6 +34,8 @@ pub struct Snapshot {
     pub loaded_ms: i64,
     /// Models, names, fallbacks, rules.
     pub table: Table,
+    /// What requests may ask for by one name, by that name folded.
+    pub(crate) presets: HashMap<String, Arc<Preset>>,
     /// Who decides what a request is about.
     pub classifier: Classifier,
     /// What the requests of a key may cost on average where the mode is `budget`.
@@ -45,6 +48,8 @@ pub struct Snapshot {
     pub everyone: Arc<ModelCells>,
     /// What `GET /v1/models` lists: the models that have a deployment.
     pub models: Vec<ListedModel>,
+    /// The presets, as the list shows them behind the models.
+    pub listed_presets: Vec<ListedModel>,
     /// Models of the catalogue that have none, with what would change that.
     unconfigured: Vec<(Vec<String>, String)>,
     /// Bounds.
@@ -97,6 +102,10 @@ pub struct ListedModel {
     pub id: String,
     /// The name that people know.
     pub name: String,
+    /// What it is for; empty where nobody said.
+    pub description: String,
+    /// The id of the model that a preset asks for.
+    pub of: Option<String>,
     /// Further names.
     pub aliases: Vec<String>,
     /// Its context in tokens.
@@ -123,9 +132,16 @@ impl Snapshot {
         self.deployments.get(id.index())
     }
 
-    /// A listed model by any of its names.
+    /// The preset of this name, in any spelling.
+    pub fn preset(&self, name: &str) -> Option<&Arc<Preset>> {
+        self.presets.get(&*nova_route::fold(name))
+    }
+
+    /// A listed model, or preset, by any of its names.
     pub fn listed(&self, name: &str) -> Option<&ListedModel> {
-        let id = self.table.find(name).and_then(|index| self.table.name(index))?;
+        let Some(id) = self.table.find(name).and_then(|index| self.table.name(index)) else {
+            return self.listed_presets.iter().find(|preset| preset.is_called(name));
+        };
         self.models.iter().find(|model| model.id == id)
     }
 

@@ -8,7 +8,8 @@
 //!
 //! 1. [`dialect`] names the wire schemas; [`peek`] reads the few fields that the gateway acts on
 //!    without building a tree, and [`splice`] changes those fields and leaves every other byte alone;
-//!    both stand on `scan`, one pass over raw JSON. [`controls`] takes out what is for the gateway alone.
+//!    both stand on `scan`, one pass over raw JSON. [`controls`] takes out what is for the gateway alone,
+//!    [`preset`] puts in what the operator adds.
 //! 2. [`hub`] is the one neutral form that a translation passes through, in both directions:
 //!    request, reply, and the deltas of a stream; and the passes over it that all pairs need.
 //! 3. [`chat`], [`messages`], [`responses`], [`gemini`] and [`converse`] read and write the hub, one module
@@ -30,6 +31,7 @@ pub mod hub;
 mod ids;
 pub mod messages;
 pub mod peek;
+pub mod preset;
 pub mod quirks;
 pub mod responses;
 mod scan;

@@ -1,13 +1,14 @@
 //! From what is written to what cannot be wrong: the one place that validates.
 //!
 //! Reading order: [`check`] goes through the file from top to bottom; `names` says what may stand where a
-//! model's name stands, `rules` what rules choose and when; `deployments` resolves providers and offers into upstreams, with what `authorisations`
+//! model's name stands, `rules` what rules choose and when, `presets` what presets ask for; `deployments` resolves providers and offers into upstreams, with what `authorisations`
 //! finds to authorise requests and `places` to fill addresses.
 
 mod authorisations;
 mod deployments;
 mod names;
 mod places;
+mod presets;
 mod routing;
 mod rules;
 
@@ -64,6 +65,7 @@ pub(crate) fn check(read: Read, source: &str, env: &Env, problems: &mut Vec<Prob
     let model_names = ModelNames::new(&catalog, raw, is_whole && !read.lost_names);
     let names = checker.names(raw, &model_names);
     let rules = checker.rules(raw, &model_names);
+    let presets = checker.presets(raw, &catalog, &model_names);
     let classifier = checker.classifier(&raw.routing);
     let choosing = checker.choosing(&raw.routing, &model_names);
     let budget_per_request = checker.budget_per_request(&raw.routing);
@@ -94,6 +96,7 @@ pub(crate) fn check(read: Read, source: &str, env: &Env, problems: &mut Vec<Prob
         deployments,
         names,
         rules,
+        presets,
         classifier,
         choosing,
         budget_per_request,

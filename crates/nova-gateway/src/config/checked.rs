@@ -14,10 +14,11 @@ use nova_catalog::{Catalog, NanoUsd, Price, Tags};
 use nova_ledger::{KeyLimits, Secret};
 use nova_route::rules::Condition;
 use nova_route::{
-    Candidate, Choosing, Classifier, DeploymentId, ExperimentEntry, ModelEntry, RuleEntry, Table,
+    Candidate, Choosing, Classifier, Controls, DeploymentId, ExperimentEntry, ModelEntry, RuleEntry, Table,
     TableBuilder, TableError,
 };
 use nova_upstream::{Credential, CredentialId, Deadlines, Endpoint};
+use nova_wire::preset::Additions;
 use nova_wire::{Dialect, Quirks};
 
 use super::problem::Problem;
@@ -68,6 +69,8 @@ pub struct Config {
     pub store_responses: bool,
     /// Rules that choose models for those who ask for none.
     pub rules: Vec<Rule>,
+    /// What requests may ask for by one name.
+    pub presets: Vec<Arc<Preset>>,
     /// Who decides what a request is about.
     pub classifier: Classifier,
     /// How models are chosen where no rule holds.
@@ -241,6 +244,21 @@ impl Rule {
     pub fn always_holds(&self) -> bool {
         self.condition.as_ref().is_none_or(Condition::is_always)
     }
+}
+
+/// A model, a prompt, parameters and preferences under one name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preset {
+    /// Its name, as it is written; requests ask for `preset/<name>`.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// The model, by any name, with suffixes; a request that names none needs one.
+    pub model: Option<String>,
+    /// What it asks of routing.
+    pub controls: Controls,
+    /// What it adds to requests.
+    pub additions: Additions,
 }
 
 /// The engine of this program, running.

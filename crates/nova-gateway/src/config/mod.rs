@@ -24,7 +24,7 @@ mod tree;
 
 pub use checked::{
     Config, DEFAULT_LISTEN, Deployment, Engine, Env, LOCAL_PROVIDER, Limits, LocalEngine, LogFormat, Mount,
-    Names, Retry, Rule, StaticKey, Telemetry, Timeouts,
+    Names, Preset, Retry, Rule, StaticKey, Telemetry, Timeouts,
 };
 pub use problem::{Place, Problem, Problems};
 pub use reference::reference;

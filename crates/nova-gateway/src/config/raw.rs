@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use nova_catalog::yaml::{Entries, Located};
 use nova_catalog::{DataCollection, Quantization, RawModel, RawProvider, Tags};
+use nova_route::Preferences;
+use nova_wire::preset::Parameters;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -70,6 +72,8 @@ pub struct RawConfig {
     pub route: Vec<RawIfRule>,
     /// The same in the `match` and `model` form.
     pub routes: Vec<Located<RawMatchRule>>,
+    /// What requests may ask for by one name, `preset/<name>`: a model with a prompt, parameters and preferences.
+    pub presets: Entries<RawPreset>,
     /// What rules know of a request, and how a model is chosen where none of them holds.
     pub routing: RawRouting,
     /// Models whose traffic is split.
@@ -327,6 +331,25 @@ pub struct RawArm {
     /// Its share among the weights of all arms. Default: 1.
     #[serde(default)]
     pub weight: Option<u32>,
+}
+
+/// A model, a prompt, parameters and preferences under one name.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawPreset {
+    /// What it is for; shown by `GET /v1/models`.
+    pub description: Option<String>,
+    /// The model, by any of its names, with suffixes such as `:floor` or `:thinking`; or `auto`. Without one, a request
+    /// names its model beside the preset.
+    pub model: Option<Located<String>>,
+    /// Models to try after it, in place of all that are configured elsewhere.
+    pub fallbacks: Option<OneOrMany>,
+    /// Instructions before the caller's own.
+    pub system: Option<String>,
+    /// Parameters for requests that say nothing of them.
+    pub parameters: Parameters,
+    /// Which providers may answer, and which should; what a request says itself wins.
+    pub provider: Preferences,
 }
 
 /// A rule: `if` a condition holds, `use` a model. A rule without `if` holds always.

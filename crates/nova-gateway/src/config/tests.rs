@@ -12,6 +12,8 @@ mod clouds;
 mod faults;
 /// What other files of the repository say about the configuration.
 mod files;
+/// Presets: what is wrong with them, and what is not.
+mod presets;
 /// Rules, and what the seeds' own choose.
 mod rules;
 

@@ -1,8 +1,10 @@
 //! What a request asks of routing beside its model: the fields of its body that are for the gateway alone, and the
-//! suffixes of the model's name. They are read and taken away here, before anything is planned, so that no provider
+//! suffixes of the model's name; and the preset that either names, which is put in. They are read and taken away here, before anything is planned, so that no provider
 //! sees them and nothing after this stage has to know them.
 //!
 //! Invariant: a request without any of them passes through untouched, and at no cost but one look at its name.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use nova_ledger::Key;
@@ -11,6 +13,7 @@ use nova_wire::splice::{self, Edit};
 use nova_wire::{BadRequest, Dialect, Peek};
 use serde_json::{Map, Value};
 
+use crate::config::Preset;
 use crate::config::problem::did_you_mean;
 use crate::error::{Code, GatewayError};
 use crate::snapshot::Snapshot;
@@ -43,6 +46,8 @@ pub struct Controlled {
     pub peek: Peek,
     /// What is asked of routing; `None` where that is nothing.
     pub controls: Option<Box<Controls>>,
+    /// The preset that it was made with.
+    pub preset: Option<Arc<Preset>>,
     /// The model's name as the client wrote it, where that is another one.
     pub written: Option<String>,
 }
@@ -54,60 +59,119 @@ struct Read {
     /// The models of `models` and `fallbacks`, each with its place in the body.
     names: Vec<(String, String)>,
     disabled: bool,
+    preset: Option<String>,
 }
 
 /// Reads the controls of a request and takes them away.
 ///
 /// # Errors
-/// 400 for a field that is wrong, with its path; 404 for a model to fall back to that is unknown.
+/// 400 for a field that is wrong, with its path; 404 for a preset, or a model to fall back to, that is unknown.
 pub fn take(
     (snapshot, key): (&Snapshot, Option<&Key>),
     dialect: Dialect,
     (body, peek): (Bytes, Peek),
 ) -> Result<Controlled, GatewayError> {
-    if !peek.has_controls && !peek.model.contains(':') {
-        return Ok(Controlled { body, peek, controls: None, written: None });
+    let is_plain = !peek.model.contains(':') && (snapshot.presets.is_empty() || !peek.model.contains('/'));
+    if is_plain && !peek.has_controls {
+        return Ok(Controlled { body, peek, controls: None, preset: None, written: None });
+    }
+    let (body, mut read) = if peek.has_controls {
+        let taken = nova_wire::controls::take(&body)?;
+        (Bytes::from(taken.body), read(taken.fields)?)
+    } else {
+        (body, Read::default())
+    };
+    let mut written = peek.model.clone();
+    if written.is_empty() && !read.names.is_empty() {
+        written = read.names.remove(0).1;
     }
     let is_known = |name: &str| snapshot.table.find(name).is_some();
-    if !peek.has_controls {
-        let (model, suffixes) = nova_route::suffixed(&peek.model, is_known);
-        if suffixes == Suffixes::default() {
-            return Ok(Controlled { body, peek, controls: None, written: None });
-        }
-        let model = model.to_owned();
-        let controls = with_suffixes(Controls::default(), suffixes);
-        let written = Some(peek.model.clone());
-        let peek = Peek { model, ..peek }.thinking_as(suffixes.thinking);
-        return Ok(Controlled { body, peek, controls: Some(Box::new(controls)), written });
+    let (base, mut suffixes) = nova_route::suffixed(&written, is_known);
+    let (preset, mut model) = preset(snapshot, base, read.preset.take())?;
+    if let Some(preset) = &preset {
+        let named = if model.is_empty() { preset.model.as_deref().unwrap_or_default() } else { model };
+        let (base, own) = nova_route::suffixed(named, is_known);
+        model = base;
+        suffixes = suffixes.over(own);
     }
-    let taken = nova_wire::controls::take(&body)?;
-    let mut read = read(taken.fields)?;
-    let mut named = peek.model.clone();
-    if named.is_empty() && !read.names.is_empty() {
-        named = read.names.remove(0).1;
-    }
-    if named.is_empty() {
+    if model.is_empty() {
         let path = "model".to_owned();
         return Err(BadRequest { path, message: "`model` is missing".into(), code: "missing_field" }.into());
     }
-    let (model, suffixes) = nova_route::suffixed(&named, is_known);
     let mut fallbacks = Vec::with_capacity(read.names.len());
     for (path, name) in &read.names {
         fallbacks.push(fallback((snapshot, key), (path, name), suffixes)?.to_owned());
     }
-    let mut controls = with_suffixes(read.controls, suffixes);
+    let mut controls = read.controls;
     if read.disabled {
         controls.fallbacks = Some(Vec::new());
     } else if !fallbacks.is_empty() {
         controls.fallbacks = Some(fallbacks);
     }
-    let body = named_in(dialect, taken.body, peek.model.is_empty().then_some(model))?;
-    let again = Peek::read(dialect, &body)?;
+    if let Some(preset) = &preset {
+        controls = controls.over(&preset.controls);
+    }
+    let controls = Some(Box::new(with_suffixes(controls, suffixes))).filter(|it| **it != Controls::default());
+    let model = model.to_owned();
+    let (body, peek) = remade(dialect, (body, peek), (&model, preset.as_deref()))?;
+    let peek = peek.thinking_as(suffixes.thinking);
+    let written = (written != model).then_some(written).filter(|written| !written.is_empty());
+    Ok(Controlled { body, peek, controls, preset, written })
+}
+
+/// The preset that a request names, by its model or by a field, and the model that it names besides; empty where
+/// it names none.
+fn preset<'n>(
+    snapshot: &Snapshot,
+    name: &'n str,
+    field: Option<String>,
+) -> Result<(Option<Arc<Preset>>, &'n str), GatewayError> {
+    let in_name = match name.split_once("preset/") {
+        _ if snapshot.presets.is_empty() || snapshot.table.find(name).is_some() => None,
+        Some(("" | "@", preset)) => Some((preset, "")),
+        Some((model, preset)) => model.strip_suffix('@').map(|model| (preset, model)),
+        None => None,
+    };
+    let (param, asked, model) = match (in_name, &field) {
+        (Some((preset, model)), _) => ("model", preset, model),
+        (None, Some(field)) => {
+            let field = field.strip_prefix('@').unwrap_or(field);
+            ("preset", field.strip_prefix("preset/").unwrap_or(field), name)
+        }
+        (None, None) => return Ok((None, name)),
+    };
+    if let Some(preset) = snapshot.preset(asked) {
+        return Ok((Some(Arc::clone(preset)), model));
+    }
+    let known = snapshot.presets.values().map(|preset| preset.name.as_str());
+    let hint = did_you_mean(asked, known).unwrap_or_else(|| "`presets:` in the configuration has all".into());
+    Err(GatewayError {
+        param: Some(param.to_owned()),
+        ..GatewayError::new(Code::UnknownModel, format!("there is no preset `{asked}`\nhint: {hint}"))
+    })
+}
+
+/// The body as it goes on: with what the preset adds, and with the model's name where it had none.
+fn remade(
+    dialect: Dialect,
+    (body, peek): (Bytes, Peek),
+    (model, preset): (&str, Option<&Preset>),
+) -> Result<(Bytes, Peek), GatewayError> {
+    if preset.is_none() && !peek.has_controls {
+        return Ok((body, Peek { model: model.to_owned(), ..peek }));
+    }
+    let mut bytes = match preset {
+        Some(preset) => Bytes::from(nova_wire::preset::apply(dialect, &body, &preset.additions)?),
+        None => body,
+    };
+    if peek.model.is_empty() && dialect != Dialect::Gemini {
+        let edit = Edit::Set("model", Value::from(model).to_string().into_bytes());
+        bytes = Bytes::from(splice::apply(&bytes, &splice::fields(&bytes)?, &[edit]));
+    }
+    let again = Peek::read(dialect, &bytes)?;
     // Gemini's path says both.
     let stream = if dialect == Dialect::Gemini { peek.stream } else { again.stream };
-    let peek = Peek { model: model.to_owned(), stream, ..again }.thinking_as(suffixes.thinking);
-    let written = (named != model).then(|| named.clone());
-    Ok(Controlled { body: Bytes::from(body), peek, controls: Some(Box::new(controls)), written })
+    Ok((bytes, Peek { model: model.to_owned(), stream, ..again }))
 }
 
 /// What the name says wins over what the fields say: whoever writes it there often cannot reach the fields.
@@ -116,13 +180,6 @@ fn with_suffixes(mut controls: Controls, suffixes: Suffixes) -> Controls {
         controls.provider.sort = Some(Sorting { by, within_model: true });
     }
     controls
-}
-
-/// A body that names its model, where only another field did.
-fn named_in(dialect: Dialect, body: Vec<u8>, model: Option<&str>) -> Result<Vec<u8>, GatewayError> {
-    let Some(model) = model.filter(|_| dialect != Dialect::Gemini) else { return Ok(body) };
-    let fields = splice::fields(&body)?;
-    Ok(splice::apply(&body, &fields, &[Edit::Set("model", Value::from(model).to_string().into_bytes())]))
 }
 
 /// The name of a model to fall back to, without its suffixes, which are those of the model asked for, or none.
@@ -173,6 +230,11 @@ fn read(mut fields: Map<String, Value>) -> Result<Read, GatewayError> {
         // What OpenRouter calls the only way that there is.
         None | Some(Some("fallback")) => {}
         Some(_) => return Err(mistyped("route", "`fallback`")),
+    }
+    match fields.remove("preset") {
+        None => {}
+        Some(Value::String(preset)) => read.preset = Some(preset),
+        Some(_) => return Err(mistyped("preset", "the name of a preset")),
     }
     if let Some(value) = fields.remove("provider") {
         read.controls.provider = preferences(value)?;

@@ -49,6 +49,7 @@ use self::facts::Asking;
 use self::relay::Outgoing;
 use self::reserve::Receipt;
 use self::route::Routed;
+use crate::config::Preset;
 use crate::conversation::{self, Keep, Resumed};
 use crate::error::{GatewayError, Upstream};
 use crate::snapshot::Snapshot;
@@ -77,6 +78,8 @@ pub struct Call {
     pub beta: Option<HeaderValue>,
     /// Where to send it, in order.
     pub plan: Plan,
+    /// The preset that it was made with.
+    pub preset: Option<Arc<Preset>>,
     /// What it is about, where rules asked that.
     pub task: Option<String>,
     /// The promise to settle.
@@ -143,7 +146,8 @@ async fn stages(
     let snapshot = worker.shared.snapshot.load_full();
     let mut known = Known::default();
     let understood = understand(worker, asked, request, (&snapshot, started), &mut known).await;
-    let Understood { key, permit, body, peek, route, written, strict, beta, keep } = match understood {
+    let Understood { key, permit, body, peek, route, preset, written, strict, beta, keep } = match understood
+    {
         Ok(understood) => understood,
         Err(error) => {
             settle::refused(&worker.shared, (id, asked.dialect, started), &known, &error);
@@ -170,6 +174,7 @@ async fn stages(
         strict,
         beta,
         plan,
+        preset,
         task,
         receipt,
         _permit: permit,
@@ -197,6 +202,8 @@ pub(crate) struct Understood {
     pub(crate) body: Bytes,
     pub(crate) peek: Peek,
     pub(crate) route: Routed,
+    /// The preset that it was made with.
+    preset: Option<Arc<Preset>>,
     /// The model's name as the client wrote it, where that is another one.
     written: Option<String>,
     strict: bool,
@@ -223,7 +230,7 @@ pub(crate) async fn understand(
         Dialect::Responses => conversation::resume(shared, snapshot, &key, (body, peek)).await?,
         _ => Resumed { body, peek, keep: None },
     };
-    let Controlled { body, peek, controls, written } =
+    let Controlled { body, peek, controls, preset, written } =
         controls::take((snapshot, Some(&key)), asked.dialect, (body, peek))?;
     let asking = Asking {
         dialect: asked.dialect,
@@ -240,7 +247,7 @@ pub(crate) async fn understand(
     let whole = controls.is_some_and(|controls| controls.provider.require_parameters == Some(true));
     let strict = whole || head.headers.get("x-novastack-strict").is_some_and(|value| value == "true");
     let beta = head.headers.get("anthropic-beta").cloned();
-    Ok(Understood { key, permit, body: detached(body), peek, route, written, strict, beta, keep })
+    Ok(Understood { key, permit, body: detached(body), peek, route, preset, written, strict, beta, keep })
 }
 
 /// A small body is a slice of the connection's read buffer, and would keep all of that until the answer

@@ -186,7 +186,10 @@ fn describe(call: &Call, dropped: &[String], headers: &mut HeaderMap) {
     {
         headers.insert(&MODEL, deployment.model_header.clone());
         headers.insert(&PROVIDER, deployment.provider_header.clone());
-        let line = super::route::line((&call.plan, call.task.as_deref()), id, deployment);
+        let mut line = super::route::line((&call.plan, call.task.as_deref()), id, deployment);
+        if let Some(preset) = &call.preset {
+            line.insert_str(0, &format!("preset={} ", preset.name));
+        }
         if let Ok(value) = HeaderValue::from_str(&line) {
             headers.insert(&ROUTE, value);
         }

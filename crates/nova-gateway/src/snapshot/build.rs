@@ -6,17 +6,20 @@ use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
-use nova_catalog::{Model, Price};
+use nova_catalog::{Capabilities, Model, Price};
 use nova_limit::Breaker;
-use nova_route::TableError;
+use nova_route::{Table, TableError, fold};
 use serde_json::{Value, json};
 
 use super::{Deployment, ListedModel, Snapshot};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Preset};
 use crate::learnt::Known;
 
 /// Failures in a row after which a deployment rests.
 const BREAKER_THRESHOLD: u8 = 5;
+
+/// The day of what nobody dated.
+const EPOCH: &str = "1970-01-01T00:00:00Z";
 
 /// Why there is no snapshot of a configuration.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +49,7 @@ impl Snapshot {
             .map(|configured| deployment(configured, known.get(&*configured.name).copied()))
             .collect::<Result<Vec<_>, _>>()?;
         let served: Vec<&Model> = config.served_models().collect();
-        let models = served.iter().map(|model| listed(model, config)).collect();
+        let models: Vec<ListedModel> = served.iter().map(|model| listed(model, config)).collect();
         let is_served = |model: &Model| served.iter().any(|one| one.id == model.id);
         let unconfigured = config
             .catalog
@@ -56,16 +59,24 @@ impl Snapshot {
             .collect();
         let table = config.table()?;
         let known = config.catalog.models().map(|model| known_of(model, config, before)).collect();
+        let listed_presets =
+            config.presets.iter().map(|preset| listed_preset(preset, &table, &models)).collect();
         Ok(Self {
             source: config.source.clone(),
             loaded_ms: now_ms(),
             table,
             known,
             everyone: before.map_or_else(Arc::default, |before| Arc::clone(&before.everyone)),
+            presets: config
+                .presets
+                .iter()
+                .map(|preset| (fold(&preset.name).into_owned(), Arc::clone(preset)))
+                .collect(),
             classifier: config.classifier,
             budget_per_request: config.budget_per_request,
             deployments,
             models,
+            listed_presets,
             unconfigured,
             limits: config.limits.clone(),
             timeouts: config.timeouts.clone(),
@@ -124,6 +135,8 @@ fn listed(model: &Model, config: &Config) -> ListedModel {
     ListedModel {
         id: model.id.clone(),
         name: model.name.clone(),
+        description: String::new(),
+        of: None,
         aliases: model.aliases.clone(),
         context: model.context,
         max_output: model.max_output,
@@ -131,10 +144,39 @@ fn listed(model: &Model, config: &Config) -> ListedModel {
         retires_at: model.deprecated.map(|date| format!("{date}T00:00:00Z")),
         providers,
         created,
-        created_at: model
-            .checked
-            .map_or_else(|| "1970-01-01T00:00:00Z".to_owned(), |date| format!("{date}T00:00:00Z")),
+        created_at: model.checked.map_or_else(|| EPOCH.to_owned(), |date| format!("{date}T00:00:00Z")),
         pricing: price.map(pricing),
+    }
+}
+
+/// A preset as a model of its own, which can do what the model that it asks for can do.
+fn listed_preset(preset: &Preset, table: &Table, models: &[ListedModel]) -> ListedModel {
+    let named = preset.model.as_deref().unwrap_or_default();
+    let (base, _) = nova_route::suffixed(named, |name| table.find(name).is_some());
+    let id = table.find(base).and_then(|index| table.name(index));
+    let model = models.iter().find(|model| Some(model.id.as_str()) == id);
+    let unknown = || ListedModel {
+        context: None,
+        max_output: None,
+        capabilities: Capabilities { images: true, pdf: true, tools: true, ..Capabilities::default() },
+        retires_at: None,
+        providers: Vec::new(),
+        created: 0,
+        created_at: EPOCH.to_owned(),
+        pricing: None,
+        id: String::new(),
+        name: String::new(),
+        description: String::new(),
+        of: None,
+        aliases: Vec::new(),
+    };
+    ListedModel {
+        id: format!("preset/{}", preset.name),
+        name: preset.name.clone(),
+        description: preset.description.clone().unwrap_or_default(),
+        of: model.map(|model| model.id.clone()),
+        aliases: vec![format!("@preset/{}", preset.name)],
+        ..model.cloned().unwrap_or_else(unknown)
     }
 }
 

@@ -224,3 +224,81 @@ async fn a_suffix_of_the_name_sorts() {
     }
     assert!(second.requests().iter().all(|request| request.json()["model"] == "up-test"));
 }
+
+const PRESETS: &str = "presets:
+  support:
+    description: Answers for customers
+    model: test-model:floor
+    system: Be brief.
+    parameters: { temperature: 0.25 }
+  cautious:
+    provider: { data_collection: deny }
+";
+
+#[tokio::test]
+async fn a_preset_brings_its_model_its_prompt_its_parameters_and_its_preferences() {
+    let first = ScriptedUpstream::start([]).await;
+    let second = ScriptedUpstream::start((0..8).map(|_| good())).await;
+    let yaml = config(&first.url(), &second.url()) + PRESETS;
+    let gateway = TestGateway::start(&yaml).await;
+    let named = ["preset/support", "@preset/Support", "test-model:floor@preset/support"];
+    let mut sent = 0;
+    for (place, (path, body)) in asked("preset/support", &json!({})).into_iter().enumerate() {
+        let mut body = body;
+        if let Some(name) = named.get(place).filter(|_| place < 3) {
+            body["model"] = (*name).into();
+        }
+        let reply = gateway.post(&path, body.to_string()).await;
+        assert_eq!(reply.status, 200, "{path}: {}", reply.text());
+        assert_eq!(reply.headers["x-novastack-provider"], "second", "{path}");
+        let line = reply.headers["x-novastack-route"].to_str().unwrap();
+        assert!(line.starts_with("preset=support asked model=test-model "), "{line}");
+        let body = second.requests()[sent].json();
+        sent += 1;
+        assert_eq!(body["messages"][0]["content"], "Be brief.", "{path}: {body}");
+        assert_eq!((&body["temperature"], &body["model"]), (&json!(0.25), &json!("up-test")), "{path}");
+    }
+    let beside = |preset: Value| {
+        let [(path, body), ..] = asked("test-model", &json!({ "preset": preset, "temperature": 1 }));
+        (path, body.to_string())
+    };
+    let (path, body) = beside("cautious".into());
+    let reply = gateway.post(&path, body).await;
+    assert_eq!((reply.status, &reply.headers["x-novastack-provider"]), (200, &"second".parse().unwrap()));
+    for (preset, status, words) in
+        [("suport".into(), 404, "did you mean `support`?"), (json!(7), 400, "the name of a preset")]
+    {
+        let (path, body) = beside(preset);
+        let reply = gateway.post(&path, body).await;
+        assert_eq!((reply.status, &reply.json()["error"]["param"]), (status, &json!("preset")));
+        assert!(reply.text().contains(words), "{}", reply.text());
+    }
+    let [(path, body), ..] = asked("@preset/cautious", &json!({}));
+    let reply = gateway.post(&path, body.to_string()).await;
+    assert_eq!((reply.status, &reply.json()["error"]["param"]), (400, &json!("model")));
+    assert_eq!(first.requests().len(), 0);
+    let rows = gateway.get("/v1/models").await.json();
+    let listed = rows["data"].as_array().unwrap().iter().find(|row| row["id"] == "preset/support").unwrap();
+    assert_eq!(
+        (&listed["description"], &listed["name"]),
+        (&json!("Answers for customers"), &json!("support"))
+    );
+    assert_eq!(gateway.get("/v1/models/preset/support").await.json()["id"], "preset/support");
+}
+
+#[tokio::test]
+async fn the_name_switches_thinking_in_the_providers_own_way() {
+    let first = ScriptedUpstream::start((0..4).map(|_| good())).await;
+    let second = ScriptedUpstream::start([]).await;
+    let chat = format!("dialect: chat, base_url: \"{}/v1\"", first.url());
+    let yaml = config(&first.url(), &second.url())
+        .replace(&chat, &format!("{chat}, quirks: {{ thinking_switch: enable_thinking }}"));
+    let gateway = TestGateway::start(&yaml).await;
+    for (path, body) in asked("test-model:nothink", &json!({})) {
+        let reply = gateway.post(&path, body.to_string()).await;
+        assert_eq!(reply.status, 200, "{path}: {}", reply.text());
+    }
+    let sent: Vec<Value> =
+        first.requests().iter().map(|request| request.json()["enable_thinking"].clone()).collect();
+    assert_eq!(sent, [false, false, false, false]);
+}

@@ -11,6 +11,14 @@ pub struct Suffixes {
     pub thinking: Option<bool>,
 }
 
+impl Suffixes {
+    /// These suffixes, with those of another name for what they leave open.
+    #[must_use]
+    pub fn over(self, base: Self) -> Self {
+        Self { sort: self.sort.or(base.sort), thinking: self.thinking.or(base.thinking) }
+    }
+}
+
 /// A name without its suffixes, and what those ask for.
 ///
 /// A name that `is_known` as it stands is left whole, and so is what no suffix ends: models may be called
@@ -33,8 +41,7 @@ pub fn suffixed(name: &str, is_known: impl Fn(&str) -> bool) -> (&str, Suffixes)
         if before.is_empty() || is_known(rest) {
             break;
         }
-        suffixes.sort = suffixes.sort.or(found.sort);
-        suffixes.thinking = suffixes.thinking.or(found.thinking);
+        suffixes = suffixes.over(found);
         rest = before;
     }
     (rest, suffixes)

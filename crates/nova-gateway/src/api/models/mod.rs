@@ -42,7 +42,7 @@ pub(super) fn one(
     let found = authenticate(&worker.shared, request.headers(), query_key(request, shape).as_deref())
         .and_then(|key| {
             let snapshot = worker.shared.snapshot.load();
-            match snapshot.listed(name).filter(|model| may_use(&key, model)) {
+            match snapshot.listed(name).filter(|model| may_use(&snapshot, &key, model)) {
                 Some(model) => Ok(row(model, shape)),
                 None => Err(GatewayError::new(Code::UnknownModel, format!("there is no model `{name}`"))),
             }
@@ -109,9 +109,13 @@ fn row(model: &ListedModel, shape: Dialect) -> Value {
 }
 
 fn visible<'s>(snapshot: &'s Snapshot, key: &Key) -> Vec<&'s ListedModel> {
-    snapshot.models.iter().filter(|model| may_use(key, model)).collect()
+    let all = snapshot.models.iter().chain(&snapshot.listed_presets);
+    all.filter(|model| may_use(snapshot, key, model)).collect()
 }
 
-fn may_use(key: &Key, model: &ListedModel) -> bool {
-    key.models.as_ref().is_none_or(|allowed| allowed.iter().any(|name| model.is_called(name)))
+/// Whether a key may use a model; a preset may be used by whom its model may be used.
+fn may_use(snapshot: &Snapshot, key: &Key, model: &ListedModel) -> bool {
+    let meant = model.of.as_ref().and_then(|id| snapshot.models.iter().find(|model| model.id == *id));
+    let is_called = |name: &String| meant.unwrap_or(model).is_called(name);
+    key.models.as_ref().is_none_or(|allowed| allowed.iter().any(is_called))
 }

@@ -25,7 +25,7 @@ pub(super) fn openai(model: &ListedModel) -> Value {
         "owned_by": model.providers.first(),
         "name": model.name,
         "canonical_slug": model.id,
-        "description": "",
+        "description": model.description,
         "context_length": model.context,
         "max_output_tokens": model.max_output,
         "architecture": {
@@ -63,7 +63,7 @@ pub(super) fn codex(model: &ListedModel, place: usize) -> Value {
     json!({
         "slug": model.id,
         "display_name": model.name,
-        "description": null,
+        "description": Some(&model.description).filter(|text| !text.is_empty()),
         "default_reasoning_level": thinks.then_some("medium"),
         "supported_reasoning_levels": levels,
         "shell_type": "shell_command",
