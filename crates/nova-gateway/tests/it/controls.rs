@@ -242,10 +242,9 @@ async fn a_preset_brings_its_model_its_prompt_its_parameters_and_its_preferences
     let yaml = config(&first.url(), &second.url()) + PRESETS;
     let gateway = TestGateway::start(&yaml).await;
     let named = ["preset/support", "@preset/Support", "test-model:floor@preset/support"];
-    let mut sent = 0;
     for (place, (path, body)) in asked("preset/support", &json!({})).into_iter().enumerate() {
         let mut body = body;
-        if let Some(name) = named.get(place).filter(|_| place < 3) {
+        if let Some(name) = named.get(place) {
             body["model"] = (*name).into();
         }
         let reply = gateway.post(&path, body.to_string()).await;
@@ -253,8 +252,7 @@ async fn a_preset_brings_its_model_its_prompt_its_parameters_and_its_preferences
         assert_eq!(reply.headers["x-novastack-provider"], "second", "{path}");
         let line = reply.headers["x-novastack-route"].to_str().unwrap();
         assert!(line.starts_with("preset=support asked model=test-model "), "{line}");
-        let body = second.requests()[sent].json();
-        sent += 1;
+        let body = second.requests()[place].json();
         assert_eq!(body["messages"][0]["content"], "Be brief.", "{path}: {body}");
         assert_eq!((&body["temperature"], &body["model"]), (&json!(0.25), &json!("up-test")), "{path}");
     }
