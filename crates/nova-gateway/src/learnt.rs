@@ -151,6 +151,14 @@ impl Learning {
         }
     }
 
+    /// Takes in whether an answer was good, where that could be checked: 1 good, 0 not.
+    pub fn judge(&self, snapshot: &Snapshot, deployment: &Deployment, grade: f32) {
+        let known = snapshot.table.find(&deployment.model).and_then(|model| snapshot.known.get(model));
+        if let Some(known) = known {
+            known.cells.judged(self.kind.unwrap_or(Kind::Other), grade);
+        }
+    }
+
     /// Remembers who answered the conversation.
     pub fn remember(&self, sessions: &Sessions, deployment: &Deployment, prompt_tokens: u64, now_ms: i64) {
         if let Some(session) = self.session {

@@ -127,6 +127,9 @@ pub struct Decided {
     /// The lower bound of quality that was enough.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reach: Option<String>,
+    /// Whether the first of them is there to be learnt about.
+    #[serde(skip_serializing_if = "is_false")]
+    pub explored: bool,
     /// The experiment and the arm, as `name/arm`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub experiment: Option<String>,
@@ -364,9 +367,16 @@ impl Decided {
             removed: removed.collect(),
             ranked: plan.choice.as_ref().map(|choice| ranked(choice, name)).unwrap_or_default(),
             reach: plan.choice.as_ref().and_then(|choice| choice.reach).map(|reach| reach.to_string()),
+            explored: plan.choice.as_ref().is_some_and(|choice| choice.explored),
             experiment: exposure.map(|exposure| format!("{}/{}", exposure.experiment, exposure.arm)),
         }
     }
+}
+
+// serde calls it with a reference.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 fn ranked(choice: &Choice, name: impl Fn(DeploymentId) -> String) -> Vec<Rank> {

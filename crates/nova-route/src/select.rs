@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::choose::balance::{self, Draws};
-use crate::choose::{Aim, Choice, Mode, Offer, Scored, cost, filter, rank};
+use crate::choose::{Aim, Choice, Mode, Offer, Scored, cost, explored, filter, rank};
 use crate::facts::Facts;
 use crate::plan::{Attempt, DeploymentId, Exposure, NoRoute, Plan, Why};
 use crate::router::Chosen;
@@ -223,8 +223,13 @@ impl Planning<'_, '_> {
                 option => well.push(option),
             }
         }
-        let (well, reach) = ranked(aim, well);
+        let (mut well, reach) = ranked(aim, well);
         let (unwell, _) = ranked(aim, unwell);
+        let offers: Vec<Offer> = well.iter().map(|option| option.offer).collect();
+        let explored = explored(aim, &offers, &mut Draws(draft.next_seed()));
+        if let Some(place) = explored {
+            well[..=place].rotate_right(1);
+        }
         let options: Vec<Ranked> = well.into_iter().chain(unwell).collect();
         let Some(first) = options.first() else {
             return Err(match draft.removed.last() {
@@ -240,7 +245,8 @@ impl Planning<'_, '_> {
             scored.push(option.scored);
             draft.attempts.extend(option.attempts);
         }
-        draft.choice = Some(Box::new(Choice { aim: *aim, task, reach, ranked: scored }));
+        draft.choice =
+            Some(Box::new(Choice { aim: *aim, task, reach, ranked: scored, explored: explored.is_some() }));
         for &(model, why) in rest.iter().filter(|_| self.takes_configured_fallbacks()) {
             self.extend(&mut draft, (model, why), None);
         }

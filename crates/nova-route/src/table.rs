@@ -52,13 +52,16 @@ pub struct Choosing {
     pub mode: Mode,
     /// The share of the best model's quality that is enough, 0 to 1.
     pub enough: f32,
+    /// The share of requests in the mode `capable` that are used to learn of other models, at most
+    /// [`MOST_EXPLORED`](crate::choose::MOST_EXPLORED).
+    pub explore: f32,
     /// The models to choose among, by any name; empty for all that have a deployment.
     pub models: Vec<String>,
 }
 
 impl Default for Choosing {
     fn default() -> Self {
-        Self { mode: Mode::Capable, enough: ENOUGH, models: Vec::new() }
+        Self { mode: Mode::Capable, enough: ENOUGH, explore: 0.0, models: Vec::new() }
     }
 }
 
@@ -69,7 +72,7 @@ impl Choosing {
     }
 
     pub(crate) const fn aim_of(&self, mode: Mode) -> Aim {
-        Aim { mode, enough: self.enough, quality_per_usd: 0.0 }
+        Aim { mode, enough: self.enough, explore: self.explore, quality_per_usd: 0.0 }
     }
 }
 

@@ -297,6 +297,9 @@ pub struct RawRouting {
     pub enough: Option<Located<f64>>,
     /// The models to choose among, by any of their names. Default: all.
     pub models: Vec<Located<String>>,
+    /// For `capable`: the share of requests that go to another model first, so that something is learnt of it; at
+    /// most 0.02. Default: 0.
+    pub explore: Option<Located<f64>>,
     /// For `budget`: US dollars that the requests of a key may cost on average.
     pub budget_per_request: Option<Located<f64>>,
 }

@@ -182,7 +182,11 @@ async fn one(
     if let Answer::Whole { meter, mismatch: Some(why), .. } = &answer {
         // The provider is paid for it all the same.
         call.receipt.discard(deployment, meter);
+        call.receipt.learning.judge(&call.snapshot, deployment, 0.0);
         return Err(Stumble::Failed(Failure::from_upstream(nova_wire::translate::mismatch(why))));
+    }
+    if let (Answer::Whole { .. }, Some(_)) = (&answer, &call.check) {
+        call.receipt.learning.judge(&call.snapshot, deployment, 1.0);
     }
     call.keep(match &mut answer {
         Answer::Whole { meter, .. } => meter.thought.take(),

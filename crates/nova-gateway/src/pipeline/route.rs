@@ -275,6 +275,6 @@ fn arithmetic(choice: &Choice, named: &impl Fn(DeploymentId, Value) -> Value) ->
         "mode": choice.aim.mode, "task": choice.task, "enough": choice.aim.enough,
         "quality_needed": choice.reach, "quality_per_usd": choice.aim.quality_per_usd,
         "runner_up": choice.ranked.get(1).map(|scored| &*scored.model),
-        "cheaper_but_not_enough": cheaper, "ranked": ranked,
+        "cheaper_but_not_enough": cheaper, "explored": choice.explored, "ranked": ranked,
     })
 }

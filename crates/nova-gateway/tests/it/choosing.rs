@@ -1,5 +1,6 @@
 //! How a model and a deployment are chosen where neither a client nor a rule names one.
 
+use nova_route::record::Record;
 use nova_testkit::{Gate, Script, ScriptedUpstream};
 use serde_json::{Value, json};
 
@@ -228,4 +229,22 @@ async fn the_arithmetic_of_a_choice_can_be_asked_for() {
     let tokens = cost["input_tokens"].as_i64().unwrap() + cost["output_tokens"].as_i64().unwrap();
     assert_eq!(cost["nano_usd"], tokens * 1_000, "a dollar per million tokens");
     assert_eq!((&first["enough"], &first["measured"]), (&json!(true), &json!(true)));
+}
+
+#[tokio::test]
+async fn a_decision_is_kept_with_its_record_and_replays() {
+    let upstream = answers(3).await;
+    let yaml = three_models(&upstream.url(), "");
+    let gateway = TestGateway::start(&yaml).await;
+    for model in ["auto/code", "auto/chat:best"] {
+        let reply = gateway.post("/v1/chat/completions", asks(model, "Hello").to_string()).await;
+        let record = gateway.record(reply.headers["x-request-id"].to_str().unwrap()).await;
+        let decision: Record = serde_json::from_value(record["decision"].clone()).unwrap();
+        assert_eq!(decision.decided.model, shown(&reply, "x-novastack-model"));
+        assert_eq!(decision.signals.len(), 3);
+        assert!(gateway.replays(&decision), "{decision:?}");
+    }
+    let reply = gateway.post("/v1/chat/completions", asks("middle", "Hello").to_string()).await;
+    let record = gateway.record(reply.headers["x-request-id"].to_str().unwrap()).await;
+    assert_eq!(record["decision"], Value::Null, "there was nothing to choose");
 }

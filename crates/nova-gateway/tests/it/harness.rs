@@ -240,6 +240,11 @@ impl TestGateway {
         bounded(looking, "the usage record").await.unwrap()
     }
 
+    /// Whether deciding again from a record gives the same.
+    pub(crate) fn replays(&self, record: &nova_route::record::Record) -> bool {
+        record.holds(&self.shared.snapshot.load().table)
+    }
+
     /// What was learnt of models' quality.
     pub(crate) fn quality(&self) -> Value {
         self.shared.snapshot.load().quality()

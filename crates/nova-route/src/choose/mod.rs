@@ -22,6 +22,9 @@ pub use cost::Cost;
 /// The share of the best model's quality that is enough, unless said otherwise.
 pub const ENOUGH: f32 = 0.9;
 
+/// No more of the requests than this are used to learn.
+pub const MOST_EXPLORED: f32 = 0.02;
+
 /// By what a model is chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -91,6 +94,9 @@ pub struct Aim {
     pub mode: Mode,
     /// For [`Mode::Capable`]: the share of the best option's lower bound that is enough, 0 to 1.
     pub enough: f32,
+    /// For [`Mode::Capable`]: the share of requests that go to another model first, so that something is learnt of
+    /// it; at most [`MOST_EXPLORED`].
+    pub explore: f32,
     /// For [`Mode::Budget`]: how much quality (0 to 1) one US dollar must buy.
     pub quality_per_usd: f64,
 }
@@ -98,7 +104,7 @@ pub struct Aim {
 impl Aim {
     /// A mode with its usual settings.
     pub const fn of(mode: Mode) -> Self {
-        Self { mode, enough: ENOUGH, quality_per_usd: 0.0 }
+        Self { mode, enough: ENOUGH, explore: 0.0, quality_per_usd: 0.0 }
     }
 }
 
@@ -172,6 +178,25 @@ pub struct Choice {
     pub reach: Option<f64>,
     /// What was ranked, the best first.
     pub ranked: Vec<Scored>,
+    /// Whether the first of them is there to be learnt about, and not because it is the best.
+    pub explored: bool,
+}
+
+/// The place of the option that is to go first to be learnt about, where this request is one of those that are
+/// used so: any but the first that costs at most ten times as much.
+pub(crate) fn explored(aim: &Aim, offers: &[Offer], draws: &mut balance::Draws) -> Option<usize> {
+    /// Shares are drawn out of this.
+    const WHOLE: u64 = 1 << 24;
+    let share = aim.explore.clamp(0.0, MOST_EXPLORED);
+    if aim.mode != Mode::Capable || share == 0.0 || draws.below(WHOLE) as f32 >= share * WHOLE as f32 {
+        return None;
+    }
+    let (first, others) = offers.split_first()?;
+    // A free model is never beyond ten times nothing, or nobody would ever be explored beside one.
+    let bound = if first.cost > 0.0 { 10.0 * first.cost } else { f64::MAX };
+    let affordable = || (1..).zip(others).filter(|(_, offer)| offer.cost <= bound).map(|(place, _)| place);
+    let count = affordable().count() as u64;
+    if count == 0 { None } else { affordable().nth(draws.below(count) as usize) }
 }
 
 /// One model in a ranking.

@@ -42,6 +42,31 @@ fn each_mode_ranks_by_what_it_is_about() {
 }
 
 #[test]
+fn a_small_share_is_explored_and_never_what_is_far_too_dear() {
+    let offers = [
+        offer(0.001, 0.8),
+        offer(0.002, 0.7),
+        offer(0.02, 0.9),
+        offer(0.009, 0.1),
+        offer(f64::INFINITY, 0.9),
+    ];
+    let explored_by = |explore: f32, mode: Mode| {
+        let aim = Aim { explore, ..Aim::of(mode) };
+        let mut counts = [0; 6];
+        for seed in 0..100_000 {
+            let place = explored(&aim, &offers, &mut balance::Draws(seed));
+            counts[place.unwrap_or(5)] += 1;
+        }
+        counts
+    };
+    let counts = explored_by(0.01, Mode::Capable);
+    assert!((800..1_200).contains(&(counts[1] + counts[3])), "{counts:?}");
+    assert!(counts[1] > 350 && counts[3] > 350 && counts[0] + counts[2] + counts[4] == 0, "{counts:?}");
+    assert!(explored_by(1.0, Mode::Capable)[5] > 97_700, "at most two of a hundred");
+    assert_eq!([explored_by(0.0, Mode::Capable)[5], explored_by(1.0, Mode::Best)[5]], [100_000; 2]);
+}
+
+#[test]
 fn modes_have_one_word_each() {
     for (mode, word) in Mode::ALL {
         assert_eq!((Mode::named(&word.to_uppercase()), mode.word()), (Some(mode), word));

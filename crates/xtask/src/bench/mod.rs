@@ -36,7 +36,7 @@ pub(crate) struct Options {
     #[arg(long, value_delimiter = ',', default_value = "nginx,novastack,litellm")]
     targets: Vec<String>,
     /// What is measured
-    #[arg(long, value_delimiter = ',', default_value = "cpu,latency,memory,engine,wire")]
+    #[arg(long, value_delimiter = ',', default_value = "cpu,latency,memory,engine,wire,route")]
     what: Vec<String>,
     /// How often each target has its turn
     #[arg(long, default_value_t = 5)]
@@ -70,7 +70,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     for (given, known) in [
         (&options.targets, &["nginx", "novastack", "litellm"][..]),
-        (&options.what, &["cpu", "latency", "memory", "engine", "wire"][..]),
+        (&options.what, &["cpu", "latency", "memory", "engine", "wire", "route"][..]),
     ] {
         if let Some(unknown) = given.iter().find(|given| !known.contains(&given.as_str())) {
             bail!("`{unknown}` is not known\nhint: choose from {}", known.join(", "));
@@ -87,10 +87,23 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "bench",
         "--example",
         "wire",
+        "--example",
+        "route",
     ]);
     shell::run(
         build
-            .args(["-p", "novastack", "-p", "xtask", "-p", "nova-engine", "-p", "nova-wire"])
+            .args([
+                "-p",
+                "novastack",
+                "-p",
+                "xtask",
+                "-p",
+                "nova-engine",
+                "-p",
+                "nova-wire",
+                "-p",
+                "nova-route",
+            ])
             .current_dir(&root),
     )?;
     // Thousands of streams are as many file descriptors, twice over in a proxy; children inherit the limit.
@@ -157,18 +170,19 @@ fn measure(options: &Options, target: &Path) -> Result<()> {
             speed.sequences
         );
     }
-    let wire = if wants("wire") {
-        // `crates/nova-wire/examples/wire.rs` says what its figures are.
-        shell::output(&mut Command::new(target.join("release/examples/wire")))?
-    } else {
-        String::new()
+    // `crates/nova-wire/examples/wire.rs` and `crates/nova-route/examples/route.rs` say what their figures are.
+    let example = |name: &str| match wants(name) {
+        true => shell::output(&mut Command::new(target.join("release/examples").join(name))),
+        false => Ok(String::new()),
     };
-    print!("{wire}");
+    let (wire, route) = (example("wire")?, example("route")?);
+    print!("{wire}{route}");
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs();
     let path = target.join(format!("bench/{now}.json"));
     let mut json = report::json(&machine, &setting, &all);
     json["engine"] = engine::json(&engine);
     json["wire"] = wire.lines().skip(1).collect();
+    json["route"] = route.lines().skip(1).collect();
     std::fs::write(&path, format!("{json:#}\n"))?;
     println!("\nwritten to {}", path.display());
     Ok(())

@@ -2,7 +2,7 @@
 
 use nova_catalog::NanoUsd;
 use nova_catalog::yaml::Located;
-use nova_route::choose::{ENOUGH, Mode};
+use nova_route::choose::{ENOUGH, MOST_EXPLORED, Mode};
 use nova_route::{ArmEntry, Choosing, ExperimentEntry, Unit};
 
 use super::Checker;
@@ -33,8 +33,16 @@ impl Checker<'_> {
             }
             share.value as f32
         });
+        let explore = raw.explore.as_ref().map_or(0.0, |share| {
+            if !(0.0..=f64::from(MOST_EXPLORED)).contains(&share.value) {
+                let message = format!("`{}` is not between 0 and {MOST_EXPLORED}", share.value);
+                self.problem(share, message).hint =
+                    Some("try models on more than that by an experiment".into());
+            }
+            share.value as f32
+        });
         let models = raw.models.iter().filter(|name| self.model(name, names).is_some());
-        Choosing { mode, enough, models: models.map(|name| name.value.clone()).collect() }
+        Choosing { mode, enough, explore, models: models.map(|name| name.value.clone()).collect() }
     }
 
     /// What the requests of a key may cost on average.
