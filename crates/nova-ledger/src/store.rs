@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Connection, Transaction};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Connection, SqliteConnection, Transaction};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::error::{Fault, LedgerError};
@@ -65,7 +66,7 @@ impl Kind {
 
     /// SQLite must take the write lock at once: a transaction that reads first and writes later fails without
     /// waiting when somebody else wrote in between.
-    const fn begin(self) -> &'static str {
+    pub(crate) const fn begin(self) -> &'static str {
         match self {
             Self::Sqlite => "BEGIN IMMEDIATE",
             Self::Postgres => "BEGIN",
@@ -134,6 +135,14 @@ impl Store {
         Ok(Lease { connection: self.pool.acquire().await?, kind: self.kind, settled: false })
     }
 
+    /// A connection to SQLite beside the pool, for whoever knows which database it is.
+    pub(crate) async fn open_sqlite(&self) -> Result<SqliteConnection, Fault> {
+        let options = SqliteConnectOptions::from_str(self.pool.connect_options().database_url.as_str())?;
+        let mut connection = options.disable_statement_logging().connect().await?;
+        sqlx::raw_sql(self.kind.session()).execute(&mut connection).await?;
+        Ok(connection)
+    }
+
     pub(crate) async fn close(&self) {
         // A connection that hangs must not hold up the shutdown; whatever matters was committed before.
         let _ = timeout(ACQUIRE_DEADLINE, self.pool.close()).await;
@@ -176,7 +185,7 @@ impl Drop for Lease {
 /// SQLite would make the file with the process's umask; ours is readable by its owner only, and SQLite gives
 /// the same mode to the `-wal` and `-shm` files beside it.
 fn make_file(url: &str) -> Result<(), LedgerError> {
-    let options = sqlx::sqlite::SqliteConnectOptions::from_str(url)
+    let options = SqliteConnectOptions::from_str(url)
         .map_err(|error| LedgerError::Url { problem: error.to_string() })?;
     let path: &Path = options.get_filename();
     // Every connection to `:memory:` would be a database of its own.

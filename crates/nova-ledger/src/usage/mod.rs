@@ -1,12 +1,14 @@
 //! Usage: one record per request, written off the hot path, never lost, never twice.
 //!
-//! Reading order: the types here, [`decision`] (JSON that is written late), [`writer`] (the queue and the background task), [`journal`] (the files for
-//! when the store is away), [`rows`] (the SQL), [`query`] (what the admin API asks).
+//! Reading order: the types here, [`decision`] (JSON that is written late), [`writer`] (the queue and the
+//! background task), [`journal`] (the files for when the store is away), [`rows`] (the SQL), [`sqlite`] (a
+//! shorter way for it), [`query`] (what the admin API asks).
 
 pub(crate) mod decision;
 pub(crate) mod journal;
 pub(crate) mod query;
 pub(crate) mod rows;
+pub(crate) mod sqlite;
 pub(crate) mod writer;
 
 use std::borrow::Cow;

@@ -1,22 +1,23 @@
 //! Usage records as rows: the one place that knows the columns' order.
 
+use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use nova_catalog::NanoUsd;
 use nova_wire::{Dialect, Usage};
 use sqlx::any::{AnyArguments, AnyRow};
-use sqlx::query::Query;
-use sqlx::{Any, AnyConnection, Row};
+use sqlx::{AnyConnection, Arguments, Row};
 
 use super::decision::Decision;
 use super::{Outcome, Submitted, UsageRecord};
+use crate::keys::KeyId;
 use crate::store::Kind;
 
-/// The columns in the order that [`bind`] writes and [`read`] reads.
+/// The columns in the order that [`Words::values`] writes and [`read`] reads.
 pub(crate) const COLUMNS: &str = "request_id, at_ms, key_id, dialect, path, model_asked, model_answered, provider, deployment, attempts, outcome, \
      status, stream, estimated, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, cost_nanos, \
      total_us, first_token_us, overhead_us, error_code, finish, task, session, experiment, preset, decision";
-const COLUMN_COUNT: usize = 30;
+pub(crate) const COLUMN_COUNT: usize = 30;
 
 /// Rows of one statement. Few sizes, so that every connection prepares five statements once and no others
 /// ever.
@@ -33,28 +34,55 @@ static PLAIN: LazyLock<[String; SIZES.len()]> = LazyLock::new(|| SIZES.map(|rows
 /// Longer texts are cut. All of them are names and codes; only a client's idea of a model's name can be long.
 const MOST_BYTES: usize = 512;
 
+/// A value of a row, or NULL in a column of its type.
+pub(crate) enum Value {
+    Text(Option<Arc<str>>),
+    Number(Option<i64>),
+}
+
+/// Texts that many records share, made once. Names of models come as they are.
+#[derive(Default)]
+pub(crate) struct Words {
+    /// The gateway's own words, found by their address.
+    literals: Vec<(&'static str, Arc<str>)>,
+    /// The last key.
+    key: Option<(KeyId, Arc<str>)>,
+}
+
+/// Records in pieces as large as statements are, and the statement of each.
+pub(crate) fn pieces(
+    kind: Kind,
+    mut records: &[Submitted],
+) -> impl Iterator<Item = (&'static str, &[Submitted])> {
+    let statements = match kind {
+        Kind::Sqlite => &*PLAIN,
+        Kind::Postgres => &*NUMBERED,
+    };
+    std::iter::from_fn(move || {
+        let fits = SIZES.iter().position(|size| *size <= records.len())?;
+        let (piece, rest) = records.split_at(SIZES[fits]);
+        records = rest;
+        Some((statements[fits].as_str(), piece))
+    })
+}
+
 /// Writes records; those whose id is stored already are left as they are. Runs inside the caller's
 /// transaction.
 pub(crate) async fn insert(
     connection: &mut AnyConnection,
     kind: Kind,
-    records: &[Submitted],
+    (records, words): (&[Submitted], &mut Words),
 ) -> Result<(), sqlx::Error> {
-    let statements = match kind {
-        Kind::Sqlite => &*PLAIN,
-        Kind::Postgres => &*NUMBERED,
-    };
-    let mut rest = records;
-    for (size, sql) in SIZES.iter().zip(statements) {
-        while rest.len() >= *size {
-            let (chunk, after) = rest.split_at(*size);
-            let mut query = sqlx::query(sql.as_str());
-            for record in chunk {
-                query = bind(query, record);
-            }
-            query.execute(&mut *connection).await?;
-            rest = after;
+    for (sql, piece) in pieces(kind, records) {
+        let mut arguments = AnyArguments::default();
+        for record in piece {
+            let bound = words.values(record, |value| match value {
+                Value::Text(text) => arguments.add(text.map(|text| text.to_string())),
+                Value::Number(number) => arguments.add(number),
+            });
+            bound.map_err(sqlx::Error::Encode)?;
         }
+        sqlx::query_with(sql, arguments).execute(&mut *connection).await?;
     }
     Ok(())
 }
@@ -77,40 +105,84 @@ fn statement(rows: usize, numbered: bool) -> String {
     sql
 }
 
-fn bind<'q>(query: Query<'q, Any, AnyArguments>, record: &UsageRecord) -> Query<'q, Any, AnyArguments> {
-    // A list of names and numbers always has a JSON form.
-    let attempts = serde_json::to_string(&record.attempts).unwrap_or_else(|_| "[]".to_owned());
-    query
-        .bind(clean(&record.request_id))
-        .bind(record.at_ms)
-        .bind(record.key_id.map(|id| id.to_string()))
-        .bind(record.dialect.as_str())
-        .bind(clean(&record.path))
-        .bind(clean(&record.model_asked))
-        .bind(record.model_answered.as_deref().map(clean))
-        .bind(record.provider.as_deref().map(clean))
-        .bind(record.deployment.as_deref().map(clean))
-        .bind(attempts)
-        .bind(record.outcome.as_str())
-        .bind(i64::from(record.status))
-        .bind(i64::from(record.stream))
-        .bind(i64::from(record.estimated))
-        .bind(signed(record.usage.input))
-        .bind(signed(record.usage.cache_read))
-        .bind(signed(record.usage.cache_write))
-        .bind(signed(record.usage.output))
-        .bind(signed(record.usage.reasoning))
-        .bind(record.cost.nanos())
-        .bind(signed(record.total_us))
-        .bind(record.first_token_us.map(signed))
-        .bind(signed(record.overhead_us))
-        .bind(record.error_code.as_deref().map(clean))
-        .bind(record.finish.as_deref().map(clean))
-        .bind(record.task.as_deref().map(clean))
-        .bind(record.session.as_deref().map(clean))
-        .bind(record.experiment.as_deref().map(clean))
-        .bind(record.preset.as_deref().map(clean))
-        .bind(record.decision.as_ref().map(|decision| clean_to(&decision.json(), usize::MAX)))
+impl Words {
+    /// Gives out the values of one row, in the order of [`COLUMNS`].
+    pub(crate) fn values<E>(
+        &mut self,
+        record: &UsageRecord,
+        mut to: impl FnMut(Value) -> Result<(), E>,
+    ) -> Result<(), E> {
+        use Value::{Number, Text};
+        let usage = &record.usage;
+        to(Text(Some(text(&record.request_id))))?;
+        to(Number(Some(record.at_ms)))?;
+        to(Text(record.key_id.map(|id| self.key(id))))?;
+        to(Text(Some(self.literal(record.dialect.as_str()))))?;
+        to(Text(Some(self.word(record.path.clone()))))?;
+        to(Text(Some(name(&record.model_asked))))?;
+        to(Text(record.model_answered.as_ref().map(name)))?;
+        to(Text(record.provider.as_ref().map(name)))?;
+        to(Text(record.deployment.as_ref().map(name)))?;
+        to(Text(Some(self.attempts(record))))?;
+        to(Text(Some(self.literal(record.outcome.as_str()))))?;
+        to(Number(Some(i64::from(record.status))))?;
+        to(Number(Some(i64::from(record.stream))))?;
+        to(Number(Some(i64::from(record.estimated))))?;
+        for count in [usage.input, usage.cache_read, usage.cache_write, usage.output, usage.reasoning] {
+            to(Number(Some(signed(count))))?;
+        }
+        to(Number(Some(record.cost.nanos())))?;
+        to(Number(Some(signed(record.total_us))))?;
+        to(Number(record.first_token_us.map(signed)))?;
+        to(Number(Some(signed(record.overhead_us))))?;
+        to(Text(record.error_code.clone().map(|word| self.word(word))))?;
+        to(Text(record.finish.clone().map(|word| self.word(word))))?;
+        for about in [&record.task, &record.session, &record.experiment, &record.preset] {
+            to(Text(about.as_ref().map(name)))?;
+        }
+        let decision = record.decision.as_ref();
+        to(Text(decision.map(|decision| Arc::from(clean_to(&decision.json(), usize::MAX)))))
+    }
+
+    fn attempts(&mut self, record: &UsageRecord) -> Arc<str> {
+        if record.attempts.is_empty() {
+            return self.literal("[]");
+        }
+        // A list of names and numbers always has a JSON form.
+        serde_json::to_string(&record.attempts).unwrap_or_else(|_| "[]".to_owned()).into()
+    }
+
+    fn word(&mut self, word: Cow<'static, str>) -> Arc<str> {
+        match word {
+            Cow::Borrowed(literal) => self.literal(literal),
+            Cow::Owned(word) => text(&word),
+        }
+    }
+
+    fn literal(&mut self, literal: &'static str) -> Arc<str> {
+        if let Some((_, word)) = self.literals.iter().find(|(known, _)| std::ptr::eq(*known, literal)) {
+            return Arc::clone(word);
+        }
+        let word = text(literal);
+        self.literals.push((literal, Arc::clone(&word)));
+        word
+    }
+
+    fn key(&mut self, id: KeyId) -> Arc<str> {
+        match &self.key {
+            Some((known, text)) if *known == id => Arc::clone(text),
+            _ => Arc::clone(&self.key.insert((id, Arc::from(id.to_string()))).1),
+        }
+    }
+}
+
+/// A name as the database takes it: without a copy where it is fit as it is.
+fn name(name: &Arc<str>) -> Arc<str> {
+    if is_fit(name) { Arc::clone(name) } else { clean(name).into() }
+}
+
+fn text(text: &str) -> Arc<str> {
+    if is_fit(text) { text.into() } else { clean(text).into() }
 }
 
 /// The record in a row of [`COLUMNS`].
@@ -170,6 +242,11 @@ fn read_dialect(word: &str) -> Result<Dialect, sqlx::Error> {
 /// hold up all others.
 pub(crate) fn clean(text: &str) -> String {
     clean_to(text, MOST_BYTES)
+}
+
+/// Whether a text is fit as it is.
+fn is_fit(text: &str) -> bool {
+    text.len() <= MOST_BYTES && !text.as_bytes().contains(&0)
 }
 
 /// The same with a bound of its own.

@@ -20,9 +20,12 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use super::journal::{Journal, Segment};
-use super::{Submitted, UsageRecord, rows};
+use super::rows::{self, Words};
+use super::sqlite::Inserter;
+use super::{Submitted, UsageRecord};
 use crate::Ledger;
 use crate::error::LedgerError;
+use crate::store::Kind;
 
 /// The most records that wait in memory: about 40 MB of them.
 const QUEUE: usize = 65_536;
@@ -134,6 +137,8 @@ impl UsageWriter {
             shared: Arc::clone(&shared),
             queue,
             orders: orders_in,
+            sqlite: Inserter::default(),
+            words: Words::default(),
             away: None,
         };
         tokio::spawn(task.run());
@@ -245,6 +250,8 @@ struct Task {
     shared: Arc<Shared>,
     queue: mpsc::Receiver<Box<UsageRecord>>,
     orders: mpsc::Receiver<Order>,
+    sqlite: Inserter,
+    words: Words,
     /// Set while the store is away.
     away: Option<Away>,
 }
@@ -278,11 +285,13 @@ impl Task {
                 }
                 Wake::Ordered(Order::Close(reply)) => {
                     let report = self.close(&mut batch).await;
+                    self.sqlite.close().await;
                     let _ = reply.send(report);
                     return;
                 }
                 Wake::Ended => {
                     self.flush(&mut batch).await;
+                    self.sqlite.close().await;
                     return;
                 }
             }
@@ -353,7 +362,7 @@ impl Task {
 
     /// Writes records to the database. One that it refuses for good is put aside, so that it does not hold up
     /// the others.
-    async fn write(&self, records: &[Submitted]) -> Result<(), LedgerError> {
+    async fn write(&mut self, records: &[Submitted]) -> Result<(), LedgerError> {
         match self.insert(records).await {
             Err(error) if error.refuses_value() => {}
             done => return done,
@@ -379,13 +388,17 @@ impl Task {
         Ok(())
     }
 
-    async fn insert(&self, records: &[Submitted]) -> Result<(), LedgerError> {
+    async fn insert(&mut self, records: &[Submitted]) -> Result<(), LedgerError> {
         let store = &self.ledger.inner.store;
+        let (sqlite, batch) = (&mut self.sqlite, (records, &mut self.words));
         store
             .call_within(WRITE_DEADLINE, "writing usage", async {
+                if store.kind() == Kind::Sqlite {
+                    return sqlite.insert(store, batch).await;
+                }
                 let mut lease = store.lease().await?;
                 let mut transaction = lease.begin().await?;
-                rows::insert(&mut transaction, store.kind(), records).await?;
+                rows::insert(&mut transaction, store.kind(), batch).await?;
                 transaction.commit().await?;
                 lease.settle();
                 Ok(())

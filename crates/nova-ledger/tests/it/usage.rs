@@ -142,6 +142,7 @@ pub(crate) async fn a_database_of_the_version_before_is_brought_up_to_date(backe
     writer.submit(record(1));
     writer.close().await;
     ledger.close().await;
+    assert!(!database.folder.join("nova.db-wal").exists(), "a tidy end leaves one file");
     // As it was before the fourth migration, with a record and a journal of that time.
     for column in ["task", "session", "experiment", "preset", "finish", "decision"] {
         database.sql(&format!("ALTER TABLE nova_usage DROP COLUMN {column}")).await;
