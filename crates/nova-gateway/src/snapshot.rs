@@ -60,6 +60,8 @@ pub struct Snapshot {
     pub retry: Retry,
     /// Whether conversations in the Responses dialect are kept, prompts included.
     pub store_responses: bool,
+    /// What clients may say of answers, besides `score` and `thumbs`.
+    pub metrics: Vec<config::Metric>,
     /// Providers whose own counters of tokens may be asked.
     pub counters: Vec<String>,
     /// Whether streams are kept alive with comments, which the oldest clients do not understand.

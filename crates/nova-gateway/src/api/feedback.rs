@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::generation;
+use crate::config::Metric;
 use crate::error::{Code, GatewayError};
 use crate::learnt;
 use crate::lessons::Judgement;
@@ -66,7 +67,7 @@ async fn keep(worker: &Worker, request: Request<Incoming>) -> Result<Value, Gate
         (Some(id), None) | (None, Some(id)) => id.clone(),
         _ => return Err(wrong("request_id", "is needed, or `generation_id` in its place: one of the two")),
     };
-    let Verdict { value, comment } = verdict(&said)?;
+    let Verdict { value, comment } = verdict(&said, &snapshot.metrics)?;
     let record = generation::record_of(shared, key.id, &id).await?;
     let feedback = Feedback {
         request_id: record.request_id,
@@ -99,33 +100,63 @@ async fn keep(worker: &Worker, request: Request<Incoming>) -> Result<Value, Gate
 }
 
 /// What is kept of what was said.
-fn verdict(said: &Said) -> Result<Verdict, GatewayError> {
-    let (mut value, mut comment) = (None, said.comment.clone());
-    match (said.metric.as_str(), &said.value) {
-        ("score" | "thumbs", Value::Null) if comment.is_some() => {}
-        ("score" | "thumbs", Value::Bool(good)) => value = Some(f64::from(u8::from(*good))),
-        ("thumbs", Value::Number(number))
-            if number.as_f64().is_some_and(|it| [-1.0, 0.0, 1.0].contains(&it)) =>
-        {
-            value = number.as_f64().map(|thumbs| thumbs.max(0.0));
+fn verdict(said: &Said, metrics: &[Metric]) -> Result<Verdict, GatewayError> {
+    let (value, words) = match said.metric.as_str() {
+        "score" => judged(&said.value, (0.0, 1.0), "between 0 and 1")?,
+        "thumbs" => match &said.value {
+            Value::String(word) if matches!(word.as_str(), "up" | "down") => {
+                (Some(f64::from(u8::from(word == "up"))), None)
+            }
+            Value::Number(number) if number.as_f64() == Some(-1.0) => (Some(0.0), None),
+            Value::Number(number) if !matches!(number.as_f64(), Some(0.0 | 1.0)) => {
+                return Err(wrong("value", "must be 1, -1, `\"up\"`, `\"down\"`, `true` or `false`"));
+            }
+            other => judged(other, (0.0, 1.0), "1 or -1")?,
+        },
+        name => {
+            let metric = metrics.iter().find(|metric| metric.name == name);
+            let metric = metric.ok_or_else(|| {
+                let own = metrics.iter().map(|metric| format!(", `{}`", metric.name)).collect::<String>();
+                wrong("metric", &format!("is not known\nhint: there are `score`, `thumbs`{own}"))
+            })?;
+            let scale = format!("between {} and {}", metric.worst, metric.best);
+            judged(&said.value, (metric.worst, metric.best), &scale)?
         }
-        ("thumbs", Value::String(word)) if matches!(word.as_str(), "up" | "down") => {
-            value = Some(f64::from(u8::from(word == "up")));
-        }
-        ("score", Value::Number(number)) if number.as_f64().is_some_and(|it| (0.0..=1.0).contains(&it)) => {
-            value = number.as_f64();
-        }
-        ("score" | "thumbs", Value::String(words)) if comment.is_none() => comment = Some(words.clone()),
-        ("score", _) => return Err(wrong("value", "must be between 0 and 1, `true`, `false` or a comment")),
-        ("thumbs", _) => {
-            return Err(wrong("value", "must be `true`, `false`, 1, -1, `\"up\"`, `\"down\"` or a comment"));
-        }
-        _ => return Err(wrong("metric", "is not known\nhint: `score` and `thumbs` are")),
+    };
+    let comment = match (words, &said.comment) {
+        (Some(_), Some(_)) => return Err(wrong("value", "is a comment, and there is another one")),
+        (words, comment) => words.or_else(|| comment.clone()),
+    };
+    if value.is_none() && comment.is_none() {
+        return Err(wrong("value", "is missing, and so is `comment`"));
     }
     if comment.as_ref().is_some_and(|comment| comment.len() > MOST_COMMENT) {
         return Err(wrong("comment", &format!("has more than {MOST_COMMENT} bytes")));
     }
     Ok(Verdict { value, comment })
+}
+
+/// A value on a scale from its worst to its best, made one from 0 to 1; or a comment.
+fn judged(
+    value: &Value,
+    (worst, best): (f64, f64),
+    scale: &str,
+) -> Result<(Option<f64>, Option<String>), GatewayError> {
+    match value {
+        Value::Null => Ok((None, None)),
+        Value::Bool(good) => Ok((Some(f64::from(u8::from(*good))), None)),
+        Value::String(words) => Ok((None, Some(words.clone()))),
+        Value::Number(number) => {
+            let share = number.as_f64().map(|number| (number - worst) / (best - worst));
+            match share.filter(|share| (0.0..=1.0).contains(share)) {
+                Some(share) => Ok((Some(share), None)),
+                None => Err(wrong("value", &format!("must be {scale}"))),
+            }
+        }
+        Value::Array(_) | Value::Object(_) => {
+            Err(wrong("value", &format!("must be {scale}, `true`, `false` or a comment")))
+        }
+    }
 }
 
 fn wrong(param: &str, problem: &str) -> GatewayError {
@@ -139,9 +170,11 @@ mod tests {
 
     #[test]
     fn judgements_have_one_scale_whatever_their_words() {
+        let scale = |name: &str, worst, best| Metric { name: name.to_owned(), worst, best };
+        let metrics = [scale("stars", 1.0, 5.0), scale("edits", 10.0, 0.0)];
         let check = |metric: &str, value: Value, kept: Option<(Option<f64>, Option<&str>)>| {
             let said = json!({ "request_id": "r", "metric": metric, "value": value });
-            let verdict = verdict(&serde_json::from_value(said).unwrap());
+            let verdict = verdict(&serde_json::from_value(said).unwrap(), &metrics);
             let found = verdict.ok().map(|verdict| (verdict.value, verdict.comment));
             assert_eq!(
                 found,
@@ -159,6 +192,12 @@ mod tests {
         check("thumbs", json!(-1), number(0.0));
         check("thumbs", json!("down"), number(0.0));
         check("thumbs", json!("down, because it is wrong"), Some((None, Some("down, because it is wrong"))));
+        check("stars", json!(5), number(1.0));
+        check("stars", json!(2), number(0.25));
+        check("stars", json!(false), number(0.0));
+        check("stars", json!("fine"), Some((None, Some("fine"))));
+        check("edits", json!(0), number(1.0));
+        check("edits", json!(10), number(0.0));
         for (metric, value) in [
             ("score", json!(1.01)),
             ("score", json!(-0.1)),
@@ -166,7 +205,11 @@ mod tests {
             ("score", json!([1])),
             ("thumbs", json!(0.5)),
             ("thumbs", json!(2)),
-            ("stars", json!(5)),
+            ("thumbs", json!({})),
+            ("stars", json!(0.99)),
+            ("stars", json!(6)),
+            ("edits", json!(-1)),
+            ("Stars", json!(5)),
             ("", json!(1)),
             ("score", json!("x".repeat(4097))),
         ] {

@@ -6,6 +6,7 @@
 
 mod authorisations;
 mod deployments;
+mod feedback;
 mod names;
 mod places;
 mod presets;
@@ -89,6 +90,7 @@ pub(crate) fn check(read: Read, source: &str, env: &Env, problems: &mut Vec<Prob
         engine,
         telemetry: checker.telemetry(&raw.telemetry),
         store_responses: raw.responses.store.unwrap_or_else(|| is_local(raw.database.as_ref())),
+        metrics: checker.feedback(&raw.feedback),
         count_tokens: checker.counters(raw.count_tokens.as_deref(), &catalog),
         streaming_beta: raw.streaming_beta.unwrap_or(true)
             && env.variable("DISABLE_STREAMING_BETA").is_none_or(|value| value != "1"),

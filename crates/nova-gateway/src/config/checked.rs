@@ -67,6 +67,8 @@ pub struct Config {
     pub count_tokens: Vec<String>,
     /// Whether conversations in the Responses dialect are kept, prompts included.
     pub store_responses: bool,
+    /// What clients may say of answers, besides `score` and `thumbs`.
+    pub metrics: Vec<Metric>,
     /// Rules that choose models for those who ask for none.
     pub rules: Vec<Rule>,
     /// What requests may ask for by one name.
@@ -82,6 +84,17 @@ pub struct Config {
     /// Whether streams may carry what the oldest clients do not understand: keep-alive comments.
     /// Off by `streaming_beta: false` and by `DISABLE_STREAMING_BETA=1` in the environment.
     pub streaming_beta: bool,
+}
+
+/// A metric of feedback.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Metric {
+    /// Its name.
+    pub name: String,
+    /// The worst value, which may be above the best one.
+    pub worst: f64,
+    /// The best value.
+    pub best: f64,
 }
 
 /// One concrete upstream of a model.

@@ -23,8 +23,8 @@ pub mod reload;
 mod tree;
 
 pub use checked::{
-    Config, DEFAULT_LISTEN, Deployment, Engine, Env, LOCAL_PROVIDER, Limits, LocalEngine, LogFormat, Mount,
-    Names, Preset, Retry, Rule, StaticKey, Telemetry, Timeouts,
+    Config, DEFAULT_LISTEN, Deployment, Engine, Env, LOCAL_PROVIDER, Limits, LocalEngine, LogFormat, Metric,
+    Mount, Names, Preset, Retry, Rule, StaticKey, Telemetry, Timeouts,
 };
 pub use problem::{Place, Problem, Problems};
 pub use reference::reference;

@@ -67,6 +67,8 @@ pub struct RawConfig {
     pub count_tokens: Option<Vec<Located<String>>>,
     /// What is kept of answers in OpenAI's Responses dialect.
     pub responses: RawResponses,
+    /// What clients may say of answers, by `POST /v1/feedback`.
+    pub feedback: RawFeedback,
     /// Rules that choose a model for requests whose model is `auto` or `default`, in the `if` and `use` form:
     /// docs/guides/routing.md.
     pub route: Vec<RawIfRule>,
@@ -161,6 +163,24 @@ impl RawDeployment {
             quantization: self.quantization,
         }
     }
+}
+
+/// What clients may say of answers.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawFeedback {
+    /// Metrics besides `score` and `thumbs`, by name.
+    pub metrics: Entries<RawMetric>,
+}
+
+/// The scale of a metric. The end that is better may be the lower one.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawMetric {
+    /// The worst value.
+    pub worst: Located<f64>,
+    /// The best value.
+    pub best: Located<f64>,
 }
 
 /// What is kept of answers in OpenAI's Responses dialect.

@@ -72,7 +72,7 @@ impl Read {
 
 /// Top-level keys from which no name of a model or provider comes. What is lost below any other, a
 /// misspelled one included, may have been where a name was given.
-const NAMELESS: [&str; 22] = [
+const NAMELESS: &[&str] = &[
     "listen",
     "allow_remote",
     "data_dir",
@@ -90,6 +90,7 @@ const NAMELESS: [&str; 22] = [
     "telemetry",
     "count_tokens",
     "responses",
+    "feedback",
     "route",
     "routes",
     "routing",

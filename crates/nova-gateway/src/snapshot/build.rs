@@ -82,6 +82,7 @@ impl Snapshot {
             timeouts: config.timeouts.clone(),
             retry: config.retry,
             store_responses: config.store_responses,
+            metrics: config.metrics.clone(),
             counters: config.count_tokens.clone(),
             keep_alive: config.streaming_beta,
         })

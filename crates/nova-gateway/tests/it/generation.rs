@@ -197,6 +197,25 @@ async fn the_last_word_on_an_answer_is_kept_shown_and_learnt_from_once() {
 }
 
 #[tokio::test]
+async fn metrics_of_the_configuration_have_their_own_scale() {
+    let upstream = ScriptedUpstream::answering(|_| Script::json(200, &[], chat_reply("Hi."))).await;
+    let yaml = provider(&upstream.url(), "chat");
+    let gateway = TestGateway::start(&yaml).await;
+    let id = gateway.post(CHAT, hello()).await.header("x-request-id").to_owned();
+    let stars = json!({ "generation_id": format!("gen-{id}"), "metric": "stars", "value": 4 }).to_string();
+    let refused = gateway.post("/v1/feedback", stars.clone()).await;
+    assert_eq!((refused.status, &refused.json()["error"]["param"]), (400, &json!("metric")));
+    gateway
+        .reload(&format!("{yaml}feedback: {{ metrics: {{ stars: {{ worst: 1, best: 5 }} }} }}\n"))
+        .unwrap();
+    let kept = gateway.post("/v1/feedback", stars).await;
+    assert_eq!((kept.status, &kept.json()["data"]["value"]), (200, &json!(0.75)), "{}", kept.text());
+    let quality = gateway.quality();
+    let worked = quality["test-model"]["other"][0].as_f64().unwrap();
+    assert!((worked - 0.75).abs() < 0.01, "{quality}");
+}
+
+#[tokio::test]
 async fn an_operator_goes_back_to_an_earlier_version_of_what_was_learnt() {
     let (_upstream, gateway) = answering("chat").await;
     let versions =

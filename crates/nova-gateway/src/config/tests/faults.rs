@@ -393,3 +393,41 @@ fn a_hostile_document_is_refused_in_bounded_time() {
     let wide = format!("listen: {}\n", "9".repeat(500));
     assert!(check(&wide).lines().all(|line| line.chars().count() < 700));
 }
+
+#[test]
+fn metrics_need_a_name_of_their_own_and_a_scale() {
+    assert_snapshot!(check("feedback:
+  metrics:
+    score: { worst: 1, best: 5 }
+    a b: { worst: 1, best: 5 }
+    stars: { worst: 2, best: 2 }
+    nps: { worst: 0 }
+"), @"
+    error: `score` has its own scale
+      --> nova.yaml:3:5
+      |
+    3 |     score: { worst: 1, best: 5 }
+      |     ^^^^^
+    hint: use another name
+
+    error: `a b` is no name of a metric
+      --> nova.yaml:4:5
+      |
+    4 |     a b: { worst: 1, best: 5 }
+      |     ^^^
+    hint: use up to 64 letters, digits, `_`, `-` and `.`
+
+    error: from 2 to 2 is no scale
+      --> nova.yaml:5:30
+      |
+    5 |     stars: { worst: 2, best: 2 }
+      |                              ^
+    hint: write two different numbers, such as `{ worst: 1, best: 5 }`
+
+    error: the key `best` is missing
+      --> nova.yaml:6:10
+      |
+    6 |     nps: { worst: 0 }
+      |          ^
+    ");
+}
