@@ -45,6 +45,8 @@ models:
   # One for each client: a deployment that failed often enough is left alone for a while.
   broken:
     offers: [{{ provider: faulty }}]
+  broken-for-controls:
+    offers: [{{ provider: faulty }}]
   broken-for-node:
     offers: [{{ provider: faulty }}]
   broken-for-responses:
@@ -60,6 +62,11 @@ models:
   too-small:
     context: 8192
     offers: [{{ provider: faulty }}]
+presets:
+  terse:
+    model: deepseek-v4-pro
+    system: One word.
+    provider: {{ only: [deepseek] }}
 credentials:
   faulty: [{{ name: main, key: "${{FAULTY_API_KEY}}" }}]
   versatile: [{{ key: "${{VERSATILE_API_KEY}}" }}]

@@ -8,7 +8,7 @@
 //! a caller can be told; [`snapshot`] and [`state`] what the stages read; [`api`] the paths that are
 //! served, `count` (tokens of prompts) and `conversation` (kept answers) what stands behind some of them,
 //! [`admin`] those for operators, [`lessons`] what both tell the router; [`server`] sockets, threads and shutdown; [`config`] the file
-//! and its checks; [`telemetry`] metrics.
+//! and its checks; [`telemetry`] metrics, [`warnings`] what is said of answers besides.
 
 pub mod admin;
 pub mod api;
@@ -26,5 +26,6 @@ mod sibling;
 pub mod snapshot;
 pub mod state;
 pub mod telemetry;
+pub mod warnings;
 
 pub use server::{Gateway, GatewayOptions, StartError};

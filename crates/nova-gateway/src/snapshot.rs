@@ -20,6 +20,7 @@ use crate::config::{self, Limits, Mount, Preset, Retry, Timeouts};
 use crate::count::Calibration;
 use crate::learnt::Known;
 use crate::telemetry::ModelCounters;
+use crate::warnings::Warnings;
 
 mod build;
 
@@ -82,6 +83,8 @@ pub struct Deployment {
     pub(crate) calibration: Arc<Calibration>,
     /// What its answers count into, once there was one.
     pub(crate) counters: OnceLock<ModelCounters>,
+    /// What is to be said of its answers besides.
+    pub(crate) warnings: Warnings,
     /// The model's id as a header.
     pub model_header: HeaderValue,
     /// The provider's id as a header.

@@ -21,6 +21,7 @@ use crate::pipeline::Call;
 use crate::pipeline::attempt::{self, Answer, Answered, Live};
 use crate::pipeline::settle::Outcome;
 use crate::state::Worker;
+use crate::warnings;
 
 // The names of headers that every answer has: parsed once, not for each.
 static MODEL: HeaderName = HeaderName::from_static("x-novastack-model");
@@ -154,7 +155,11 @@ fn silence(call: &Call) -> Duration {
 fn respond(answered: Answered, beat: Duration) -> Response<Outgoing> {
     let Answered { mut call, dropped, answer } = answered;
     let mut headers = HeaderMap::with_capacity(12);
-    describe(&call, &dropped, &mut headers);
+    let meter = match &answer {
+        Answer::Whole { meter, .. } => meter,
+        Answer::Live(live) => live.relay.meter(),
+    };
+    describe(&call, (&dropped, meter), &mut headers);
     let body = match answer {
         Answer::Whole { body, meter, .. } => {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -180,7 +185,7 @@ fn stream_headers(headers: &mut HeaderMap) {
 }
 
 /// Who answered, after how many tries, and where the time went.
-fn describe(call: &Call, dropped: &[String], headers: &mut HeaderMap) {
+fn describe(call: &Call, (dropped, meter): (&[String], &Meter), headers: &mut HeaderMap) {
     if let Some(id) = call.receipt.answered_by
         && let Some(deployment) = call.snapshot.deployment(id)
     {
@@ -193,6 +198,8 @@ fn describe(call: &Call, dropped: &[String], headers: &mut HeaderMap) {
         if let Ok(value) = HeaderValue::from_str(&line) {
             headers.insert(&ROUTE, value);
         }
+        let answered = meter.upstream_model.as_deref();
+        warnings::add(headers, deployment, answered, &call.receipt.shared.metrics);
     }
     headers.insert(&ATTEMPTS, HeaderValue::from(call.receipt.attempts.len() + 1));
     if !dropped.is_empty() {

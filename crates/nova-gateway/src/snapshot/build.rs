@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
-use nova_catalog::{Capabilities, Model, Price};
+use nova_catalog::{Capabilities, Catalog, Model, Price};
 use nova_limit::Breaker;
 use nova_route::{Table, TableError, fold};
 use serde_json::{Value, json};
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::{Deployment, ListedModel, Snapshot};
 use crate::config::{self, Config, Preset};
 use crate::learnt::Known;
+use crate::warnings::Warnings;
 
 /// Failures in a row after which a deployment rests.
 const BREAKER_THRESHOLD: u8 = 5;
@@ -46,7 +47,7 @@ impl Snapshot {
         let deployments = config
             .deployments
             .iter()
-            .map(|configured| deployment(configured, known.get(&*configured.name).copied()))
+            .map(|configured| deployment(configured, known.get(&*configured.name).copied(), &config.catalog))
             .collect::<Result<Vec<_>, _>>()?;
         let served: Vec<&Model> = config.served_models().collect();
         let models: Vec<ListedModel> = served.iter().map(|model| listed(model, config)).collect();
@@ -104,6 +105,7 @@ fn known_of(model: &Model, config: &Config, before: Option<&Snapshot>) -> Known 
 fn deployment(
     configured: &config::Deployment,
     before: Option<&Deployment>,
+    catalog: &Catalog,
 ) -> Result<Deployment, BuildError> {
     let header = |name: &str| HeaderValue::from_str(name).map_err(|_| BuildError::Name(name.to_owned()));
     Ok(Deployment {
@@ -113,6 +115,7 @@ fn deployment(
         token: token(&configured.name),
         calibration: before.map_or_else(Arc::default, |it| Arc::clone(&it.calibration)),
         counters: OnceLock::new(),
+        warnings: Warnings::of(catalog.model(&configured.model), &configured.upstream_model),
         model_header: header(&configured.model)?,
         provider_header: header(&configured.provider)?,
         configured: configured.clone(),

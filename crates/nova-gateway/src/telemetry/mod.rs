@@ -34,6 +34,7 @@ pub const METRICS: &[(&str, &str, &str)] = &[
     ("novastack_request_seconds", "", "Time from the request to the end of its answer."),
     ("novastack_bad_events_total", "", "Stream events of providers that could not be read and were skipped."),
     ("novastack_dropped_fields_total", "", "Request fields that the target could not carry, as named in `x-novastack-dropped`."),
+    ("novastack_model_drift_total", "provider, model", "Answers of which the provider says that another model gave them than the one asked for."),
     ("novastack_open_receipts", "", "Requests that are planned and not settled."),
     ("novastack_reserved_nanousd", "", "The most that they can cost, in billionths of a US dollar."),
     ("novastack_usage_queued", "", "Usage records that wait to be written."),
@@ -109,6 +110,7 @@ pub struct Metrics {
     request_seconds: Histogram,
     bad_events: Counter,
     dropped_fields: Counter,
+    drifts: Family<ModelLabels, Counter>,
     reloads: Family<ReloadLabels, Counter>,
     open: Gauge,
     held: Gauge,
@@ -143,6 +145,7 @@ impl Metrics {
             request_seconds: second(),
             bad_events: Counter::default(),
             dropped_fields: Counter::default(),
+            drifts: Family::default(),
             reloads: Family::default(),
             open: Gauge::default(),
             held: Gauge::default(),
@@ -199,6 +202,7 @@ impl Metrics {
             help("novastack_dropped_fields_total"),
             self.dropped_fields.clone(),
         );
+        r.register("novastack_model_drift", help("novastack_model_drift_total"), self.drifts.clone());
         r.register("novastack_reloads", help("novastack_reloads_total"), self.reloads.clone());
         r.register("novastack_open_receipts", help("novastack_open_receipts"), self.open.clone());
         r.register("novastack_reserved_nanousd", help("novastack_reserved_nanousd"), self.held.clone());
@@ -218,6 +222,12 @@ impl Metrics {
     /// Counts fields that a target could not carry.
     pub fn dropped(&self, fields: &[String]) {
         self.dropped_fields.inc_by(fields.len() as u64);
+    }
+
+    /// Counts an answer that another model gave than the one asked for.
+    pub fn drifted(&self, provider: &Arc<str>, model: &Arc<str>) {
+        let labels = ModelLabels { provider: Arc::clone(provider), model: Arc::clone(model) };
+        self.drifts.get_or_create(&labels).inc();
     }
 
     /// Counts a reload of the configuration.

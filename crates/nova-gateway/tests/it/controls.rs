@@ -300,3 +300,28 @@ async fn the_name_switches_thinking_in_the_providers_own_way() {
         first.requests().iter().map(|request| request.json()["enable_thinking"].clone()).collect();
     assert_eq!(sent, [false, false, false, false]);
 }
+
+#[tokio::test]
+async fn an_answer_says_that_its_model_retires_and_that_another_model_gave_it() {
+    let drifted = || Script::json(200, &[], chat_reply("Hi").replace("upstream-model", "up-cheaper"));
+    let named = |model: &str| Script::json(200, &[], chat_reply("Hi").replace("upstream-model", model));
+    let first = ScriptedUpstream::start([named("up-test-2026-01-01"), drifted(), drifted()]).await;
+    let second = ScriptedUpstream::start([named("up-other")]).await;
+    let yaml = config(&first.url(), &second.url())
+        .replace("  other-model:\n", "  other-model:\n    deprecated: 2026-11-30\n");
+    let gateway = TestGateway::start(&yaml).await;
+    let ask = async |model: &str| {
+        let [(path, body), ..] = asked(model, &json!({}));
+        let reply = gateway.post(&path, body.to_string()).await;
+        let warnings = reply.headers.get_all("x-novastack-warning").iter();
+        warnings.map(|warning| warning.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(ask("test-model").await, Vec::<String>::new());
+    let drift = "`first` was asked for `up-test` and says that `up-cheaper` answered";
+    assert_eq!(ask("test-model").await, [drift]);
+    assert_eq!(ask("test-model").await, [drift]);
+    assert_eq!(ask("other-model").await, ["model `other-model` is retired by its maker on 2026-11-30"]);
+    let metrics = gateway.admin("GET", "/metrics", Value::Null).await;
+    let line = "novastack_model_drift_total{provider=\"first\",model=\"test-model\"} 2";
+    assert!(metrics.text().contains(line), "{}", metrics.text());
+}

@@ -16,9 +16,14 @@ pub(crate) fn run(global: &Global, check: Check) -> Result<()> {
     let snapshot = Snapshot::build(&config, None).map_err(|error| BadConfig(error.to_string()))?;
     let unpriced: Vec<&str> =
         snapshot.deployments.iter().filter(|one| one.price.is_none()).map(|one| &*one.name).collect();
+    let retiring: Vec<String> = config
+        .served_models()
+        .filter_map(|model| Some(nova_gateway::warnings::retirement(&model.id, model.deprecated?)))
+        .collect();
     if global.json {
         let value = serde_json::json!({
             "ok": true, "deployments": snapshot.deployments.len(), "models": snapshot.models.len(), "unpriced": unpriced,
+            "retiring": retiring,
         });
         return super::say(&value.to_string());
     }
@@ -28,6 +33,7 @@ pub(crate) fn run(global: &Global, check: Check) -> Result<()> {
         snapshot.models.len(),
         snapshot.deployments.len()
     ))?;
+    retiring.iter().for_each(|text| super::note(text));
     if !unpriced.is_empty() {
         super::note(&format!("no price is known for {}", unpriced.join(", ")));
     }
