@@ -6,13 +6,15 @@
 //!
 //! Reading order: [`pipeline`] is the way of a request, one file a stage; [`error`] the table of what
 //! a caller can be told; [`snapshot`] and [`state`] what the stages read; [`api`] the paths that are
-//! served, `count` (tokens of prompts) and `conversation` (kept answers) what stands behind some of them,
+//! served, `count` (tokens of prompts), `conversation` (kept answers) and `compare` (several models at once) what
+//! stands behind some of them,
 //! [`admin`] those for operators, [`lessons`] what both tell the router; [`server`] sockets, threads and shutdown; [`config`] the file
 //! and its checks; [`telemetry`] metrics, [`warnings`] what is said of answers besides.
 
 pub mod admin;
 pub mod api;
 pub mod boot;
+mod compare;
 pub mod config;
 mod conversation;
 mod count;

@@ -2,18 +2,21 @@
 //!
 //! Two ways lead through it. Where client and upstream speak one dialect, bytes are passed on and only
 //! looked at (`passthrough`); where they differ, or the upstream strays so far that its quirks ask for
-//! it, everything goes through the hub (`hubway`); `think` is what the model's name asks of thinking. [`StreamRelay`] is either of them for a stream.
+//! it, everything goes through the hub (`hubway`); `think` is what the model's name asks of thinking. [`StreamRelay`]
+//! is either of them for a stream. An answer that the gateway puts together itself is read and written by `compose`.
 //!
 //! Invariants of a stream, whichever way: nothing is given out before the first content, so that until
 //! then another upstream can be tried; an answer that was cut is never ended as if it were whole; and
 //! after a failure nothing of the upstream's is given out any more.
 
+mod compose;
 mod form;
 mod hubway;
 mod passthrough;
 mod relay;
 mod think;
 
+pub use compose::{Composer, Listener, compose};
 pub use relay::StreamRelay;
 
 use std::sync::Arc;

@@ -24,7 +24,7 @@ pub(crate) use self::paths::parameter;
 use crate::error::{Code, GatewayError};
 use crate::pipeline::relay::Outgoing;
 use crate::state::Worker;
-use crate::{admin, conversation, count, pipeline};
+use crate::{admin, compare, conversation, count, pipeline};
 
 /// Answers one request, whatever it is.
 pub async fn serve(worker: &Arc<Worker>, request: Request<Incoming>) -> Response<Outgoing> {
@@ -38,6 +38,10 @@ pub async fn serve(worker: &Arc<Worker>, request: Request<Incoming>) -> Response
                 Box::pin(pipeline::forward::answer(worker, service, request)).await
             }
             (Endpoint::Explain, &Method::POST) => Box::pin(explain::answer(worker, request)).await,
+            (Endpoint::Compare, &Method::POST) => {
+                let dialect = dialect_of(request.headers());
+                Box::pin(compare::answer(worker, dialect, request)).await
+            }
             (Endpoint::Generation, _) => Box::pin(generation::answer(worker, &request)).await,
             (Endpoint::Feedback, &Method::POST) => Box::pin(feedback::answer(worker, request)).await,
             (Endpoint::Stored(stored), _) => conversation::answer(worker, stored, &request).await,

@@ -9,7 +9,7 @@ use super::paths;
 use crate::error::{Code, GatewayError};
 
 /// How the served paths begin, without their version.
-const SERVED: [&str; 15] = [
+const SERVED: [&str; 16] = [
     "/chat/completions",
     "/messages",
     "/responses",
@@ -23,6 +23,7 @@ const SERVED: [&str; 15] = [
     "/audio/speech",
     "/audio/transcriptions",
     "/audio/translations",
+    "/compare",
     "/generation",
     "/feedback",
 ];
@@ -105,6 +106,7 @@ mod tests {
         check("/router/chat/completions", Some("/router/v1/chat/completions"));
         check("/router/v1/v1/models", Some("/router/v1/models"));
         check("/responses", Some("/v1/responses"));
+        check("/compare", Some("/v1/compare"));
         check("/v1/v1/responses", Some("/v1/responses"));
         check("/v1beta/responses", Some("/v1/responses"));
         check("/api/v1/chat/completions", Some("/v1/chat/completions"));

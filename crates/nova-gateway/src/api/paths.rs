@@ -25,6 +25,8 @@ pub(super) enum Endpoint<'a> {
     Stored(Stored<'a>),
     /// `POST`: where a request would go.
     Explain,
+    /// `POST`: several models' answers to one prompt.
+    Compare,
     /// `GET`: what a request did.
     Generation,
     /// `POST`: what a client says of an answer.
@@ -51,6 +53,7 @@ pub(super) fn endpoint<'a>(path: &'a str, query: Option<&str>) -> Option<Endpoin
         "messages/count_tokens" => Some(Endpoint::Count(Asked::of(Dialect::Messages))),
         "responses/input_tokens" => Some(Endpoint::Count(Asked::of(Dialect::Responses))),
         "route/explain" => Some(Endpoint::Explain),
+        "compare" => Some(Endpoint::Compare),
         "generation" => Some(Endpoint::Generation),
         "feedback" => Some(Endpoint::Feedback),
         "models" => Some(Endpoint::Models(false)),
@@ -112,6 +115,7 @@ mod tests {
         check("/responses/resp_1/", None);
         check("/responses/resp_1/x", None);
         check("/route/explain", Some(Endpoint::Explain));
+        check("/compare", Some(Endpoint::Compare));
         check("/generation", Some(Endpoint::Generation));
         check("/feedback", Some(Endpoint::Feedback));
         check("/models", Some(Endpoint::Models(false)));

@@ -26,7 +26,7 @@ pub mod read;
 pub mod relay;
 pub mod reserve;
 pub mod route;
-mod said;
+pub(crate) mod said;
 mod session;
 pub mod settle;
 
@@ -34,7 +34,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use nova_ledger::Key;
 use nova_limit::Permit;
@@ -49,11 +49,12 @@ use self::facts::Asking;
 use self::relay::Outgoing;
 use self::reserve::Receipt;
 use self::route::Routed;
+use crate::compare;
 use crate::config::Preset;
 use crate::conversation::{self, Keep, Resumed};
 use crate::error::{GatewayError, Upstream};
 use crate::snapshot::Snapshot;
-use crate::state::{RequestId, Worker};
+use crate::state::{RequestId, Shared, Worker};
 
 /// The context of one request, from its routing to its settlement.
 #[derive(Debug)]
@@ -145,40 +146,24 @@ async fn stages(
 ) -> Result<Response<Outgoing>, GatewayError> {
     let snapshot = worker.shared.snapshot.load_full();
     let mut known = Known::default();
-    let understood = understand(worker, asked, request, (&snapshot, started), &mut known).await;
-    let Understood { key, permit, body, peek, route, preset, written, strict, beta, keep } = match understood
-    {
+    let received = receive(worker, asked, request, &snapshot, &mut known).await;
+    let at = At { snapshot: &snapshot, started, alone: false };
+    let understood = match received {
+        Ok(received) if compare::is_asked(&snapshot, &received.peek.model) => {
+            let at = (&snapshot, id, started);
+            return Box::pin(compare::in_one(worker, asked.dialect, received, at)).await;
+        }
+        received => received.and_then(|received| place(worker, asked.dialect, received, at, &mut known)),
+    };
+    let mut understood = match understood {
         Ok(understood) => understood,
         Err(error) => {
             settle::refused(&worker.shared, (id, asked.dialect, started), &known, &error);
             return Err(error);
         }
     };
-    let (shared, dialect) = (&worker.shared, asked.dialect);
-    let Routed { plan, task, about, learning } = route;
-    let mut receipt = reserve::reserve(shared, &snapshot, (id, dialect, started), key, (&peek, &plan));
-    if let Some(written) = written {
-        receipt.model = Arc::from(written);
-    }
-    receipt.learning = learning;
-    receipt.about = about;
-    let check = form::check(dialect, &body, &peek);
-    let call = Call {
-        id: id.clone(),
-        dialect,
-        started,
-        snapshot,
-        body,
-        peek,
-        check,
-        strict,
-        beta,
-        plan,
-        preset,
-        task,
-        receipt,
-        _permit: permit,
-    };
+    let keep = understood.keep.take();
+    let call = open(&worker.shared, &snapshot, (id, asked.dialect, started), understood);
     let response =
         if call.peek.stream { relay::stream(worker, call).await } else { relay::whole(worker, call).await }?;
     match keep {
@@ -190,9 +175,29 @@ async fn stages(
 /// What is known of a request that is refused, for its record.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
-    key: Option<Arc<Key>>,
-    model: String,
-    stream: bool,
+    pub(crate) key: Option<Arc<Key>>,
+    pub(crate) model: String,
+    pub(crate) stream: bool,
+}
+
+/// A request of somebody whom we know, read.
+pub(crate) struct Received {
+    pub(crate) key: Arc<Key>,
+    pub(crate) permit: Option<Permit>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) peek: Peek,
+    /// What keeping the answer takes.
+    pub(crate) keep: Option<Box<Keep>>,
+}
+
+/// Under what a request is planned.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct At<'a> {
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) started: Instant,
+    /// Whether no other model may answer in the place of the one that is asked for.
+    pub(crate) alone: bool,
 }
 
 /// A request that has a plan.
@@ -208,7 +213,6 @@ pub(crate) struct Understood {
     written: Option<String>,
     strict: bool,
     pub(crate) beta: Option<HeaderValue>,
-    /// What keeping the answer takes.
     keep: Option<Box<Keep>>,
 }
 
@@ -220,6 +224,18 @@ pub(crate) async fn understand(
     (snapshot, started): (&Snapshot, Instant),
     known: &mut Known,
 ) -> Result<Understood, GatewayError> {
+    let received = receive(worker, asked, request, snapshot, known).await?;
+    place(worker, asked.dialect, received, At { snapshot, started, alone: false }, known)
+}
+
+/// Stages 1 to 3.
+async fn receive(
+    worker: &Worker,
+    asked: &mut Asked,
+    request: Request<Incoming>,
+    snapshot: &Snapshot,
+    known: &mut Known,
+) -> Result<Received, GatewayError> {
     let shared = &worker.shared;
     let (head, incoming) = request.into_parts();
     let key = authenticate::authenticate(shared, &head.headers, asked.key.as_deref())?;
@@ -230,11 +246,27 @@ pub(crate) async fn understand(
         Dialect::Responses => conversation::resume(shared, snapshot, &key, (body, peek)).await?,
         _ => Resumed { body, peek, keep: None },
     };
-    let Controlled { body, peek, controls, preset, written } =
-        controls::take((snapshot, Some(&key)), asked.dialect, (body, peek))?;
+    Ok(Received { key, permit, headers: head.headers, body, peek, keep })
+}
+
+/// Stage 4, with what the request says to it.
+pub(crate) fn place(
+    worker: &Worker,
+    dialect: Dialect,
+    received: Received,
+    at: At<'_>,
+    known: &mut Known,
+) -> Result<Understood, GatewayError> {
+    let At { snapshot, started, alone } = at;
+    let Received { key, permit, headers, body, peek, keep } = received;
+    let Controlled { body, peek, mut controls, preset, written } =
+        controls::take((snapshot, Some(&key)), dialect, (body, peek))?;
+    if alone {
+        controls.get_or_insert_default().fallbacks = Some(Vec::new());
+    }
     let asking = Asking {
-        dialect: asked.dialect,
-        headers: &head.headers,
+        dialect,
+        headers: &headers,
         body: &body,
         peek: &peek,
         key: Some(&key),
@@ -245,9 +277,44 @@ pub(crate) async fn understand(
         known.stream = peek.stream;
     })?;
     let whole = controls.is_some_and(|controls| controls.provider.require_parameters == Some(true));
-    let strict = whole || head.headers.get("x-novastack-strict").is_some_and(|value| value == "true");
-    let beta = head.headers.get("anthropic-beta").cloned();
+    let strict = whole || headers.get("x-novastack-strict").is_some_and(|value| value == "true");
+    let beta = headers.get("anthropic-beta").cloned();
     Ok(Understood { key, permit, body: detached(body), peek, route, preset, written, strict, beta, keep })
+}
+
+/// Stage 5, and the context that travels from there.
+pub(crate) fn open(
+    shared: &Arc<Shared>,
+    snapshot: &Arc<Snapshot>,
+    (id, dialect, started): (&RequestId, Dialect, Instant),
+    understood: Understood,
+) -> Call {
+    let Understood { key, permit, body, peek, route, preset, written, strict, beta, .. } = understood;
+    let Routed { plan, task, about, learning } = route;
+    let mut receipt = reserve::reserve(shared, snapshot, (id, dialect, started), key, (&peek, &plan));
+    if let Some(written) = written {
+        receipt.model = Arc::from(written);
+    }
+    receipt.learning = learning;
+    receipt.about = about;
+    let check = form::check(dialect, &body, &peek);
+    let snapshot = Arc::clone(snapshot);
+    Call {
+        id: id.clone(),
+        dialect,
+        started,
+        snapshot,
+        body,
+        peek,
+        check,
+        strict,
+        beta,
+        plan,
+        preset,
+        task,
+        receipt,
+        _permit: permit,
+    }
 }
 
 /// A small body is a slice of the connection's read buffer, and would keep all of that until the answer

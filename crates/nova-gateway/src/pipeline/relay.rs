@@ -20,6 +20,7 @@ use crate::error::GatewayError;
 use crate::pipeline::Call;
 use crate::pipeline::attempt::{self, Answer, Answered, Live};
 use crate::pipeline::settle::Outcome;
+use crate::snapshot::Snapshot;
 use crate::state::Worker;
 use crate::warnings;
 
@@ -34,7 +35,11 @@ static BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 /// Once a piece of a stream has so many bytes, it goes out before more is read.
 const PIECE: usize = 16 << 10;
 
-type Attempting = Pin<Box<dyn Future<Output = Result<Answered, GatewayError>> + Send>>;
+/// Longer than any stream lasts.
+pub(crate) const NEVER: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// Attempts under way.
+pub(crate) type Attempting = Pin<Box<dyn Future<Output = Result<Answered, GatewayError>> + Send>>;
 
 /// A body of ours.
 #[derive(Debug)]
@@ -84,23 +89,30 @@ pub struct Streaming {
     call: Call,
     live: Box<Live>,
     beat: Heartbeat,
+    /// Why it broke off.
+    broken: Option<Box<GatewayError>>,
 }
 
 /// Says when a silent stream wants a sign of life. The timer is moved only when it fires.
 #[derive(Debug)]
-struct Heartbeat {
+pub(crate) struct Heartbeat {
     every: Duration,
     last: Instant,
     timer: Pin<Box<Sleep>>,
 }
 
 impl Heartbeat {
-    fn new(every: Duration) -> Self {
+    pub(crate) fn new(every: Duration) -> Self {
         Self { every, last: Instant::now(), timer: Box::pin(tokio::time::sleep(every)) }
     }
 
+    /// Something was sent.
+    pub(crate) fn sent(&mut self) {
+        self.last = Instant::now();
+    }
+
     /// Ready once nothing was sent for the whole period.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.timer.as_mut().poll(cx).is_ready() {
             let (now, due) = (Instant::now(), self.last + self.every);
             if now >= due {
@@ -130,7 +142,7 @@ pub async fn whole(worker: &Arc<Worker>, call: Call) -> Result<Response<Outgoing
 /// # Errors
 /// Where no attempt answered before the client had to be told anything.
 pub async fn stream(worker: &Arc<Worker>, call: Call) -> Result<Response<Outgoing>, GatewayError> {
-    let every = silence(&call);
+    let every = silence(call.dialect, &call.snapshot);
     let (dialect, request_id) = (call.dialect, call.id.as_str().to_owned());
     let worker = Arc::clone(worker);
     let mut attempting: Attempting = Box::pin(async move { attempt::attempt(&worker, call).await });
@@ -144,11 +156,10 @@ pub async fn stream(worker: &Arc<Worker>, call: Call) -> Result<Response<Outgoin
 }
 
 /// How long a stream may be silent. Without `streaming_beta` OpenAI's streams carry no comments.
-fn silence(call: &Call) -> Duration {
-    const NEVER: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-    let comments = !matches!(call.dialect, Dialect::Messages | Dialect::Gemini);
-    let never = comments && !call.snapshot.keep_alive;
-    if never { NEVER } else { call.snapshot.timeouts.keep_alive }
+pub(crate) fn silence(dialect: Dialect, snapshot: &Snapshot) -> Duration {
+    let comments = !matches!(dialect, Dialect::Messages | Dialect::Gemini);
+    let never = comments && !snapshot.keep_alive;
+    if never { NEVER } else { snapshot.timeouts.keep_alive }
 }
 
 /// The response of a call that was answered.
@@ -177,7 +188,7 @@ fn respond(answered: Answered, beat: Duration) -> Response<Outgoing> {
     response
 }
 
-fn stream_headers(headers: &mut HeaderMap) {
+pub(crate) fn stream_headers(headers: &mut HeaderMap) {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // Proxies in front of us would otherwise collect the stream before they pass it on.
@@ -242,18 +253,18 @@ fn joined(pieces: &mut Vec<Bytes>) -> Bytes {
 }
 
 impl Streaming {
-    fn new(mut call: Call, live: Box<Live>, beat: Duration) -> Self {
+    pub(crate) fn new(mut call: Call, live: Box<Live>, beat: Duration) -> Self {
         call.receipt.first_content = Some(std::time::Instant::now());
         // Nothing is tried again after content, and the stream may last for half an hour.
         call.body = Bytes::new();
         call.plan.attempts = Vec::new();
         call.plan.removed = Vec::new();
-        Self { call, live, beat: Heartbeat::new(beat) }
+        Self { call, live, beat: Heartbeat::new(beat), broken: None }
     }
 
     /// What is there by now, in one piece: a frame costs as much as the translation of an event, and
     /// providers often send several events at once.
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         while !self.live.ended && self.live.ready.iter().map(Bytes::len).sum::<usize>() < PIECE {
             let Poll::Ready(frame) = self.live.upstream.poll_frame(cx) else { break };
             self.take(frame);
@@ -263,7 +274,7 @@ impl Streaming {
             self.call.receipt.settle(Outcome::Done, self.live.relay.meter());
         }
         if !self.live.ready.is_empty() {
-            self.beat.last = Instant::now();
+            self.beat.sent();
             return Poll::Ready(Some(joined(&mut self.live.ready)));
         }
         if self.live.ended {
@@ -301,6 +312,22 @@ impl Streaming {
         self.live.ended = true;
         self.live.relay.fail(&error.view(self.call.id.as_str()), &mut self.live.ready);
         self.call.receipt.settle(Outcome::Broken(error), self.live.relay.meter());
+        self.broken = Some(Box::new(error.clone()));
+    }
+
+    /// The call that it answers.
+    pub(crate) const fn call(&self) -> &Call {
+        &self.call
+    }
+
+    /// What was counted so far.
+    pub(crate) const fn meter(&self) -> &Meter {
+        self.live.relay.meter()
+    }
+
+    /// Why it broke off, where it did.
+    pub(crate) fn broken(&self) -> Option<&GatewayError> {
+        self.broken.as_deref()
     }
 }
 

@@ -14,7 +14,7 @@ use nova_route::{DeploymentId, Plan};
 use nova_wire::{Dialect, Meter, Peek};
 
 use crate::learnt::Learning;
-use crate::pipeline::settle::{self, Outcome};
+use crate::pipeline::settle::{self, Bill, Outcome};
 use crate::snapshot::{Deployment, Snapshot};
 use crate::state::{RequestId, Shared};
 
@@ -54,6 +54,8 @@ pub struct Receipt {
     pub(crate) upstream_us: u64,
     /// What its record says beside what it did.
     pub(crate) about: About,
+    /// What it came to, once it is settled.
+    pub(crate) bill: Option<Bill>,
     settled: bool,
 }
 
@@ -104,6 +106,7 @@ pub fn reserve(
         busy: None,
         upstream_us: 0,
         about: About::default(),
+        bill: None,
         settled: false,
     }
 }
@@ -133,7 +136,7 @@ impl Receipt {
         if !std::mem::replace(&mut self.settled, true) {
             self.shared.metrics.open_receipts.fetch_sub(1, Ordering::Relaxed);
             self.shared.metrics.reserved.fetch_sub(self.upper_bound.nanos(), Ordering::Relaxed);
-            settle::settle(self, outcome, meter);
+            self.bill = Some(settle::settle(self, outcome, meter));
         }
     }
 }

@@ -23,7 +23,7 @@ struct Body<'b> {
 }
 
 /// The text of the last message of a human.
-pub(super) fn last(dialect: Dialect, body: &[u8]) -> Option<String> {
+pub(crate) fn last(dialect: Dialect, body: &[u8]) -> Option<String> {
     let body: Body<'_> = serde_json::from_slice(body).ok()?;
     match dialect {
         Dialect::Chat | Dialect::Messages | Dialect::Converse => last_of(&body.messages?),

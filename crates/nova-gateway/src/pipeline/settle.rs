@@ -48,8 +48,17 @@ impl Outcome<'_> {
 /// Bytes of text that make a token where nobody counted: the estimate that the peek uses, too.
 const BYTES_PER_TOKEN: u64 = 4;
 
+/// What a request came to.
+#[derive(Clone, Copy, Debug)]
+pub struct Bill {
+    /// The tokens.
+    pub usage: Usage,
+    /// The cost; `None` where nobody says what the answer's deployment charges.
+    pub cost: Option<NanoUsd>,
+}
+
 /// Writes the record, counts, and logs one line.
-pub fn settle(receipt: &mut Receipt, outcome: Outcome<'_>, meter: &Meter) {
+pub fn settle(receipt: &mut Receipt, outcome: Outcome<'_>, meter: &Meter) -> Bill {
     let (usage, estimated) = tokens(receipt, meter);
     let deployment = receipt.answered_by.and_then(|id| receipt.snapshot.deployment(id));
     if let (Some(deployment), false) = (deployment, estimated) {
@@ -124,12 +133,13 @@ pub fn settle(receipt: &mut Receipt, outcome: Outcome<'_>, meter: &Meter) {
     metrics.settled(&record, counters, meter.bad_events, unpriced);
     log(&record, error);
     receipt.shared.usage.submit(record);
+    Bill { usage, cost: (!unpriced).then_some(cost) }
 }
 
 /// Writes the record of a request that was refused before it had a plan.
 ///
 /// Without a good key there is none: whoever can reach the port could fill the store. Those are counted.
-pub(super) fn refused(
+pub(crate) fn refused(
     shared: &Shared,
     (id, dialect, started): (&RequestId, Dialect, Instant),
     known: &Known,

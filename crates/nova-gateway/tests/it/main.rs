@@ -6,6 +6,7 @@ mod admin;
 mod answers;
 mod choosing;
 mod clouds;
+mod compare;
 mod controls;
 mod conversations;
 mod counts;

@@ -208,17 +208,24 @@ pub(super) fn reply(ctx: &ReplyContext, body: &[u8]) -> Result<(Reply, Verdict),
         Some(check) => structured::judge_parts(&mut reply.parts, &reply.finish, check),
         None => Verdict::Good,
     };
-    let body = match ctx.client {
-        Dialect::Chat => chat::reply::write(&reply, ctx),
-        Dialect::Messages => messages::reply::write(&reply, ctx),
-        Dialect::Responses => responses::reply::write(&reply, ctx),
-        Dialect::Gemini => gemini::reply::write(&reply, ctx),
-        Dialect::Converse => return Err(chat::garbage("answers cannot be translated into this dialect")),
+    let Some(body) = write(ctx, &reply) else {
+        return Err(chat::garbage("answers cannot be translated into this dialect"));
     };
     let thought = keeper.take().map(Box::new);
     let mismatch = if let Verdict::Bad(why) = &verdict { Some(why.clone()) } else { None };
     let meter = Meter { upstream_cost_usd: cost, thought, ..meter(reply) };
     Ok((Reply { body, meter, mismatch }, verdict))
+}
+
+/// A whole answer in the client's dialect; `None` for one that no client speaks.
+pub(super) fn write(ctx: &ReplyContext, reply: &hub::reply::Reply) -> Option<Vec<u8>> {
+    Some(match ctx.client {
+        Dialect::Chat => chat::reply::write(reply, ctx),
+        Dialect::Messages => messages::reply::write(reply, ctx),
+        Dialect::Responses => responses::reply::write(reply, ctx),
+        Dialect::Gemini => gemini::reply::write(reply, ctx),
+        Dialect::Converse => return None,
+    })
 }
 
 /// Whether clients of this dialect send a thought back with whatever signature it had.
@@ -250,7 +257,7 @@ fn size(part: &ReplyPart) -> u64 {
 
 /// The reader of the upstream's dialect.
 #[derive(Debug)]
-enum Reader {
+pub(super) enum Reader {
     Chat(chat::stream::Reader),
     Messages(messages::stream::Reader),
     Responses(responses::stream::Reader),
@@ -259,7 +266,7 @@ enum Reader {
 }
 
 impl Reader {
-    fn new(upstream: Dialect, quirks: &Quirks) -> Self {
+    pub(super) fn new(upstream: Dialect, quirks: &Quirks) -> Self {
         match upstream {
             Dialect::Chat => Self::Chat(chat::stream::Reader::new(quirks)),
             Dialect::Messages => Self::Messages(messages::stream::Reader::new(quirks)),
@@ -269,7 +276,7 @@ impl Reader {
         }
     }
 
-    fn event(&mut self, event: &Event<'_>, out: &mut Vec<Delta>) -> Result<(), BadEvent> {
+    pub(super) fn event(&mut self, event: &Event<'_>, out: &mut Vec<Delta>) -> Result<(), BadEvent> {
         match self {
             Self::Chat(reader) => reader.event(event, out),
             Self::Messages(reader) => reader.event(event, out),
@@ -300,7 +307,7 @@ impl Reader {
 
 /// The writer of the client's dialect.
 #[derive(Debug)]
-enum Writer {
+pub(super) enum Writer {
     Chat(chat::stream::Writer),
     Messages(messages::stream::Writer),
     Responses(responses::stream::Writer),
@@ -309,7 +316,7 @@ enum Writer {
 }
 
 impl Writer {
-    fn new(ctx: &ReplyContext) -> Self {
+    pub(super) fn new(ctx: &ReplyContext) -> Self {
         match ctx.client {
             Dialect::Chat => Self::Chat(chat::stream::Writer::new(ctx)),
             Dialect::Messages => Self::Messages(messages::stream::Writer::new(ctx)),
@@ -319,7 +326,7 @@ impl Writer {
         }
     }
 
-    fn delta(&mut self, delta: Delta, out: &mut Vec<u8>) {
+    pub(super) fn delta(&mut self, delta: Delta, out: &mut Vec<u8>) {
         match self {
             Self::Chat(writer) => writer.delta(delta, out),
             Self::Messages(writer) => writer.delta(delta, out),
@@ -329,7 +336,7 @@ impl Writer {
         }
     }
 
-    fn finish(&mut self, out: &mut Vec<u8>) {
+    pub(super) fn finish(&mut self, out: &mut Vec<u8>) {
         match self {
             Self::Chat(writer) => writer.finish(out),
             Self::Messages(writer) => writer.finish(out),
