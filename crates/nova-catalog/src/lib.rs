@@ -38,7 +38,7 @@ pub use model::{Capabilities, Model, Offer, Quality, Thinking};
 pub use money::{NanoUsd, PerMillion};
 /// What a price is multiplied with.
 pub use nova_wire::Usage;
-pub use policy::{DataCollection, Quantization, Tags};
+pub use policy::{DataCollection, DataPolicy, Quantization, Tags};
 pub use price::Price;
 pub use provider::{Auth, Endpoint, Parameter, Provider};
 pub use raw::{RawCatalog, RawModel, RawOffer, RawProvider};

@@ -36,6 +36,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "decisions_and_feedback",
         sql: include_str!("../migrations/0004_decisions_and_feedback.sql"),
     },
+    Migration {
+        version: 5,
+        name: "routing_of_keys",
+        sql: include_str!("../migrations/0005_routing_of_keys.sql"),
+    },
 ];
 
 const CHANGED: &str = "it was applied with another content\n\

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use nova_catalog::DataPolicy;
+
 use crate::controls::Controls;
 
 /// The days of the week as rules name them, from Monday.
@@ -60,6 +62,8 @@ pub struct Facts<'a> {
     pub lang: Option<&'a str>,
     /// The time, in Unix milliseconds.
     pub now_ms: Option<i64>,
+    /// Where the key's prompts may go.
+    pub data: Option<&'a DataPolicy>,
     /// The key's tags.
     pub tags: Named<'a>,
     /// The request's headers, by their names in lower case.

@@ -112,6 +112,8 @@ pub enum Why {
     TooDear,
     /// The caller's key may not use its model.
     NotAllowed,
+    /// The caller's key wants its prompts treated otherwise, or it is not known how they are treated there.
+    DataPolicy,
     /// Its model cannot do what the request needs.
     Incapable {
         /// What it lacks.
@@ -149,6 +151,7 @@ impl fmt::Display for Why {
             Self::TooLong { context } => {
                 write!(f, "the prompt is longer than its context of {context} tokens")
             }
+            Self::DataPolicy => f.write_str("the key's data policy does not let its prompts go there"),
             Self::NotAllowed => f.write_str("the key may not use its model"),
             Self::Incapable { missing } => write!(f, "its model cannot take {missing}"),
             Self::OtherProvider => f.write_str("the request names another provider"),

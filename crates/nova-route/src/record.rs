@@ -9,6 +9,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use nova_catalog::DataPolicy;
 use serde::{Deserialize, Serialize};
 
 use crate::choose::Choice;
@@ -63,6 +64,9 @@ pub struct Told {
     /// What the request asked of routing beside its model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub controls: Option<Controls>,
+    /// Where the key's prompts may go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<DataPolicy>,
     /// The models that the key may use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed_models: Option<Vec<String>>,
@@ -285,6 +289,7 @@ impl Told {
             has_tools: facts.has_tools,
             json_schema: facts.json_schema,
             controls: facts.controls.cloned(),
+            data: facts.data.filter(|policy| !policy.is_open()).cloned(),
             allowed_models: facts.allowed_models.map(<[String]>::to_vec),
             key_name: facts.key_name.map(str::to_owned),
             key_owner: facts.key_owner.map(str::to_owned),
@@ -318,6 +323,7 @@ impl Told {
             has_tools: self.has_tools,
             json_schema: self.json_schema,
             controls: self.controls.as_ref(),
+            data: self.data.as_ref(),
             allowed_models: self.allowed_models.as_deref(),
             key_name: self.key_name.as_deref(),
             key_owner: self.key_owner.as_deref(),

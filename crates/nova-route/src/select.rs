@@ -89,9 +89,11 @@ impl Planning<'_, '_> {
         let arm = if provider.is_none() { self.arm(first) } else { None };
         let (mut asked, mut decided) = (first, by);
         if let Some((model, exposure)) = arm {
-            (asked, decided) = (model, Why::Arm);
-            draft.exposure = Some(exposure);
             self.extend(&mut draft, (model, Why::Arm), None);
+            if !draft.attempts.is_empty() {
+                (asked, decided) = (model, Why::Arm);
+                draft.exposure = Some(exposure);
+            }
         }
         // Who names a provider wants that provider, not another model elsewhere.
         let alone = provider.is_some() || !self.takes_configured_fallbacks();
@@ -180,6 +182,7 @@ impl Planning<'_, '_> {
                 add(&group[place as usize], signals[place as usize].health);
             }
         }
+        self.keep_to_policy(&mut found, draft);
         self.prefer(model, &mut found, draft);
         found
     }
@@ -340,6 +343,11 @@ impl Draft {
             });
             if self.is_unwanted() {
                 return Err(NoRoute::Unwanted { removed: self.removed });
+            }
+            if let Some((_, why @ Why::DataPolicy)) =
+                self.removed.iter().find(|(_, why)| *why == Why::DataPolicy)
+            {
+                return Err(NoRoute::NoneLeft { why: *why });
             }
             let refused = || match self.removed.first() {
                 Some((_, Why::NotAllowed)) => NoRoute::NotAllowed,

@@ -22,7 +22,7 @@ use std::time::Duration;
 use nova_catalog::raw::RawEndpoint;
 use nova_catalog::yaml::Located;
 use nova_catalog::{Catalog, RawCatalog, RawModel, RawOffer};
-use nova_ledger::{KeyLimits, Secret};
+use nova_ledger::{KeyLimits, KeyRouting, Secret};
 use nova_upstream::Deadlines;
 
 use self::names::ModelNames;
@@ -284,6 +284,11 @@ impl Checker<'_> {
                     requests_per_minute: key.requests_per_minute,
                     max_in_flight: key.max_in_flight,
                     store_prompts: key.store_prompts,
+                },
+                routing: KeyRouting {
+                    tags: key.tags.clone(),
+                    request_budget: self.dollars(key.request_budget.as_ref()),
+                    data: key.data.clone(),
                 },
             });
         }

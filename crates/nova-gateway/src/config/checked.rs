@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use nova_catalog::{Catalog, NanoUsd, Price, Tags};
-use nova_ledger::{KeyLimits, Secret};
+use nova_ledger::{KeyLimits, KeyRouting, Secret};
 use nova_route::rules::Condition;
 use nova_route::{
     Candidate, Choosing, Classifier, Controls, DeploymentId, ExperimentEntry, ModelEntry, RuleEntry, Table,
@@ -165,6 +165,8 @@ pub struct StaticKey {
     pub models: Option<Vec<String>>,
     /// Its bounds.
     pub limits: KeyLimits,
+    /// What it says of routing.
+    pub routing: KeyRouting,
 }
 
 /// Bounds.

@@ -3,12 +3,13 @@
 //!
 //! Any text may hold `${NAME}` (an environment variable) or `${file:/path}` (a file's content).
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use nova_catalog::yaml::{Entries, Located};
-use nova_catalog::{DataCollection, Quantization, RawModel, RawProvider, Tags};
+use nova_catalog::{DataCollection, DataPolicy, Quantization, RawModel, RawProvider, Tags};
 use nova_route::Preferences;
 use nova_wire::preset::Parameters;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -272,6 +273,15 @@ pub struct RawKey {
     /// Whether its conversations may be kept. Default: as `responses.store` says; `true` cannot go beyond that.
     #[serde(default)]
     pub store_prompts: Option<bool>,
+    /// What one of its requests should cost at most, in US dollars: what rules read as `budget`.
+    #[serde(default)]
+    pub request_budget: Option<Located<f64>>,
+    /// Labels that rules read as `tags.*`.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+    /// Where its prompts may go. Default: anywhere.
+    #[serde(default)]
+    pub data: DataPolicy,
 }
 
 /// The local engine.

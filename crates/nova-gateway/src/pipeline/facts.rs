@@ -55,7 +55,9 @@ pub(super) fn learn<'a>(snapshot: &Snapshot, asking: &Asking<'a>) -> Result<Lear
     let needs = snapshot.table.needs(&asking.peek.model);
     let mut learnt = Learnt { needs, ..Learnt::default() };
     if needs.choice {
-        learnt.budget = budget(asking.headers)?;
+        let of_key = asking.key.and_then(|key| key.routing.request_budget);
+        // Exact up to some millions of dollars.
+        learnt.budget = budget(asking.headers)?.or(of_key.map(|budget| budget.nanos() as f64 / 1e9));
         learnt.task = snapshot.table.task_named(&asking.peek.model).map(Cow::Borrowed);
     }
     if needs.text {
@@ -119,6 +121,7 @@ impl Asking<'_> {
         let peek = self.peek;
         let header = |name: &str| self.headers.get(name)?.to_str().ok();
         let entry = |name: &str| learnt.metadata.get(name)?.as_str();
+        let tag = |name: &str| Some(self.key?.routing.tags.get(name)?.as_str());
         let facts = Facts {
             model: &peek.model,
             prompt_tokens: peek.prompt_estimate,
@@ -139,6 +142,8 @@ impl Asking<'_> {
             task_confidence: learnt.task_confidence,
             budget: learnt.budget,
             quality_per_usd: learnt.quality_per_usd,
+            data: self.key.map(|key| &key.routing.data),
+            tags: Named::of(&tag),
             now_ms: Some(now_ms),
             headers: Named::of(&header),
             metadata: Named::of(&entry),

@@ -158,6 +158,12 @@ fn refusal(snapshot: &Snapshot, peek: &Peek, no: NoRoute) -> GatewayError {
         NoRoute::Incapable { missing } => {
             GatewayError::new(Code::Incapable, format!("no deployment of model `{model}` can take {missing}"))
         }
+        NoRoute::NoneLeft { why: why @ Why::DataPolicy } => GatewayError::new(
+            Code::Forbidden,
+            format!(
+                "no deployment of model `{model}` can be used: {why}\nhint: `data_collection`, `zdr` and `region` of a deployment say how it treats prompts"
+            ),
+        ),
         NoRoute::NoneLeft { why } => GatewayError::new(
             Code::Incapable,
             format!(

@@ -248,3 +248,32 @@ async fn a_decision_is_kept_with_its_record_and_replays() {
     let record = gateway.record(reply.headers["x-request-id"].to_str().unwrap()).await;
     assert_eq!(record["decision"], Value::Null, "there was nothing to choose");
 }
+
+#[tokio::test]
+async fn a_key_says_what_its_requests_may_cost_and_where_its_prompts_may_go() {
+    let upstream = answers(4).await;
+    let rules = "route: [{ if: 'tags.team == \"search\"', use: large }]\n";
+    let yaml = three_models(&upstream.url(), rules);
+    let gateway = TestGateway::start(&yaml).await;
+    let key = async |name: &str, routing: Value| {
+        let new = json!({ "name": name, "routing": routing });
+        gateway.admin("POST", "/admin/v1/keys", new).await.json()["key"].as_str().unwrap().to_owned()
+    };
+    let ask = async |key: &str, model: &str| {
+        let headers = [("x-api-key", key)];
+        gateway.send("POST", "/v1/chat/completions", asks(model, "Hello").to_string(), &headers).await
+    };
+    let tagged = key("tagged", json!({ "tags": { "team": "search" } })).await;
+    assert!(shown(&ask(&tagged, "auto").await, "x-novastack-route").starts_with("rule=1 "));
+    let thrifty = key("thrifty", json!({ "request_budget": "0.001" })).await;
+    assert_eq!(shown(&ask(&thrifty, "auto/code:best").await, "x-novastack-model"), "middle");
+    let strict = key("strict", json!({ "data": { "data_collection": "deny" } })).await;
+    let refused = ask(&strict, "middle").await;
+    assert_eq!(refused.status, 403, "{}", refused.text());
+    assert!(refused.text().contains("data policy"), "{}", refused.text());
+    let kept = yaml.replace("providers: { scripted: {", "providers: { scripted: { data_collection: deny,");
+    gateway.reload(&kept).unwrap();
+    assert_eq!(ask(&strict, "middle").await.status, 200);
+    let elsewhere = key("elsewhere", json!({ "data": { "regions": ["eu"] } })).await;
+    assert_eq!(ask(&elsewhere, "auto").await.status, 403);
+}

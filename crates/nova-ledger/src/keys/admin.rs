@@ -8,7 +8,7 @@ use sqlx::{Any, AnyConnection, Row, Transaction};
 
 use super::table::{Entry, KeyTable};
 use super::token::{self, Digest};
-use super::{CreatedKey, Key, KeyError, KeyId, KeyLimits, NewKey, Scope};
+use super::{CreatedKey, Key, KeyError, KeyId, KeyLimits, KeyRouting, NewKey, Scope};
 use crate::Ledger;
 use crate::error::{Fault, LedgerError};
 use crate::secret::Secret;
@@ -16,7 +16,7 @@ use crate::secret::Secret;
 /// In the order that [`read_entry`] expects.
 const SELECT: &str =
     "SELECT id, name, owner, digest, prefix, scope, created_ms, expires_ms, revoked_ms, last_used_ms,
-    requests_per_minute, max_in_flight, models, store_prompts FROM nova_keys ";
+    requests_per_minute, max_in_flight, models, store_prompts, routing FROM nova_keys ";
 
 impl Ledger {
     /// Makes a key and stores its HMAC. It works in this process at once, in others after their next
@@ -86,6 +86,7 @@ impl Ledger {
             owner: new.owner.clone(),
             limits: new.limits,
             models: new.models.clone(),
+            routing: new.routing.clone(),
             ..known.clone()
         };
         let entry = Entry::new(self.inner.hasher.digest(secret.expose()), changed);
@@ -97,7 +98,7 @@ impl Ledger {
                 let mut transaction = lease.begin().await?;
                 sqlx::query(
                     "UPDATE nova_keys SET name = $1, owner = $2, requests_per_minute = $3, max_in_flight = $4,
-                    models = $5, store_prompts = $6 WHERE id = $7",
+                    models = $5, store_prompts = $6, routing = $7 WHERE id = $8",
                 )
                 .bind(key.name.clone())
                 .bind(key.owner.clone())
@@ -105,6 +106,7 @@ impl Ledger {
                 .bind(key.limits.max_in_flight.map(i64::from))
                 .bind(models_column(&key))
                 .bind(key.limits.store_prompts.map(i64::from))
+                .bind(routing_column(&key))
                 .bind(key.id.to_string())
                 .execute(&mut *transaction)
                 .await?;
@@ -133,6 +135,7 @@ impl Ledger {
             last_used_ms: None,
             limits: new.limits,
             models: new.models.clone(),
+            routing: new.routing.clone(),
         };
         let entry = Entry::new(digest, key);
         self.inner
@@ -363,8 +366,8 @@ async fn insert(
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO nova_keys (id, name, owner, digest, prefix, scope, created_ms, expires_ms, requests_per_minute, max_in_flight, models,
-         store_prompts)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+         store_prompts, routing)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
     )
     .bind(key.id.to_string())
     .bind(key.name.as_str())
@@ -378,6 +381,7 @@ async fn insert(
     .bind(key.limits.max_in_flight.map(i64::from))
     .bind(models_column(key))
     .bind(key.limits.store_prompts.map(i64::from))
+    .bind(routing_column(key))
     .execute(&mut **transaction)
     .await
     .map(drop)
@@ -388,10 +392,16 @@ fn models_column(key: &Key) -> Option<String> {
     key.models.as_ref().map(|models| serde_json::Value::from(models.as_slice()).to_string())
 }
 
+/// What a key says of routing, as the column holds it: JSON, or nothing.
+fn routing_column(key: &Key) -> Option<String> {
+    let says = key.routing != KeyRouting::default();
+    says.then(|| serde_json::to_string(&key.routing).ok()).flatten()
+}
+
 /// Whether a stored key is what the operator declared.
 fn as_declared(known: &Key, new: &NewKey) -> bool {
-    (&known.name, &known.owner, known.limits, &known.models)
-        == (&new.name, &new.owner, new.limits, &new.models)
+    (&known.name, &known.owner, known.limits, &known.models, &known.routing)
+        == (&new.name, &new.owner, new.limits, &new.models, &new.routing)
 }
 
 async fn count_change(transaction: &mut Transaction<'_, Any>) -> Result<(), sqlx::Error> {
@@ -412,6 +422,7 @@ fn read_entry(row: &AnyRow) -> Result<Entry, sqlx::Error> {
     let digest: String = row.try_get(3)?;
     let scope: String = row.try_get(5)?;
     let models: Option<String> = row.try_get(12)?;
+    let routing: Option<String> = row.try_get(14)?;
     let limit = |index| -> Result<Option<u32>, sqlx::Error> {
         Ok(row.try_get::<Option<i64>, _>(index)?.and_then(|limit| u32::try_from(limit).ok()))
     };
@@ -434,6 +445,11 @@ fn read_entry(row: &AnyRow) -> Result<Entry, sqlx::Error> {
             .map(|models| serde_json::from_str(&models))
             .transpose()
             .map_err(|error| sqlx::Error::Decode(error.into()))?,
+        routing: routing
+            .map(|routing| serde_json::from_str(&routing))
+            .transpose()
+            .map_err(|error| sqlx::Error::Decode(error.into()))?
+            .unwrap_or_default(),
     };
     let digest =
         crate::unhex(&digest).ok_or_else(|| damaged("a digest that is not 64 hexadecimal digits"))?;

@@ -8,10 +8,12 @@ pub(crate) mod admin;
 pub(crate) mod table;
 pub(crate) mod token;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use nova_catalog::{DataPolicy, NanoUsd};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -112,6 +114,21 @@ pub struct KeyLimits {
     pub store_prompts: Option<bool>,
 }
 
+/// What a key says of routing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KeyRouting {
+    /// Labels that rules read as `tags.*`; at most 32.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+    /// What one request should cost at most: what rules read as `budget` where the request says none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_budget: Option<NanoUsd>,
+    /// Where its prompts may go.
+    #[serde(skip_serializing_if = "DataPolicy::is_open")]
+    pub data: DataPolicy,
+}
+
 /// A key, without its text and without its hash.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -138,6 +155,8 @@ pub struct Key {
     pub limits: KeyLimits,
     /// The models that it may ask for; `None` is all of them.
     pub models: Option<Vec<String>>,
+    /// What it says of routing.
+    pub routing: KeyRouting,
 }
 
 impl Key {
@@ -147,6 +166,25 @@ impl Key {
         self.models
             .as_ref()
             .is_none_or(|models| models.iter().any(|allowed| allowed.eq_ignore_ascii_case(model)))
+    }
+}
+
+impl KeyRouting {
+    fn check(&self) -> Result<(), LedgerError> {
+        if self.tags.len() > 32 {
+            return Err(invalid("tags", "must not be more than 32"));
+        }
+        for (name, value) in &self.tags {
+            check_text("tags", name, 64)?;
+            check_text("tags", value, 128)?;
+        }
+        if self.request_budget.is_some_and(|budget| budget <= NanoUsd::ZERO) {
+            return Err(invalid("request_budget", "must be above 0"));
+        }
+        for region in self.data.regions.iter().flatten() {
+            check_text("regions", region, 64)?;
+        }
+        Ok(())
     }
 }
 
@@ -166,6 +204,8 @@ pub struct NewKey {
     pub limits: KeyLimits,
     /// The models that it may ask for; `None` is all of them, an empty list is a mistake.
     pub models: Option<Vec<String>>,
+    /// What it says of routing.
+    pub routing: KeyRouting,
 }
 
 impl NewKey {
@@ -192,6 +232,7 @@ impl NewKey {
         if self.expires_ms.is_some_and(|expires| expires <= now_ms) {
             return Err(invalid("expires_ms", "lies in the past"));
         }
+        self.routing.check()?;
         if self.limits.requests_per_minute == Some(0) || self.limits.max_in_flight == Some(0) {
             return Err(invalid(
                 "limits",

@@ -3,7 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use nova_ledger::{KeyError, KeyLimits, Ledger, LedgerError, NewKey, Scope, Secret};
+use nova_catalog::{DataPolicy, NanoUsd};
+use nova_ledger::{KeyError, KeyLimits, KeyRouting, Ledger, LedgerError, NewKey, Scope, Secret};
 
 use crate::backend::{Backend, PEPPER};
 
@@ -19,6 +20,11 @@ pub(crate) async fn a_key_lives_and_dies(backend: &Backend) {
         owner: Some("Zoë & Co.".to_owned()),
         limits,
         models: Some(vec!["deepseek-v4-pro".to_owned(), "kimi-2.6".to_owned()]),
+        routing: KeyRouting {
+            tags: [("team".to_owned(), "search".to_owned())].into(),
+            request_budget: Some(NanoUsd::from_nanos(500_000)),
+            data: DataPolicy { zdr: Some(true), ..DataPolicy::default() },
+        },
         ..NewKey::user("build robot 🤖")
     };
     let user = ledger.create_key(&new, 1_000).await.unwrap();
@@ -26,6 +32,7 @@ pub(crate) async fn a_key_lives_and_dies(backend: &Backend) {
     assert!(user.secret.expose().starts_with("nsk_") && admin.secret.expose().starts_with("nsa_"));
     assert_eq!((user.key.scope, admin.key.scope), (Scope::User, Scope::Admin));
     assert_eq!((user.key.created_ms, user.key.limits, &user.key.owner), (1_000, limits, &new.owner));
+    assert_eq!(user.key.routing, new.routing);
     assert!(
         user.key.allows_model("KIMI-2.6") && !user.key.allows_model("kimi") && admin.key.allows_model("any")
     );

@@ -26,6 +26,18 @@ impl Planning<'_, '_> {
         removed.retain(|(id, _)| attempts.iter().all(|attempt| attempt.deployment != *id));
     }
 
+    /// Removes the deployments that the key's prompts may not go to.
+    pub(super) fn keep_to_policy(&self, found: &mut Vec<Attempt>, draft: &mut Draft) {
+        let Some(policy) = self.facts.data.filter(|policy| !policy.is_open()) else { return };
+        found.retain(|attempt| {
+            let admitted = self.table.offered(attempt.deployment).is_some_and(|it| policy.admits(it.tags));
+            if !admitted {
+                draft.removed.push((attempt.deployment, Why::DataPolicy));
+            }
+            admitted
+        });
+    }
+
     /// Removes what the request does not want of a model's deployments, and orders the others as it wants them.
     pub(super) fn prefer(&self, model: &Model, found: &mut Vec<Attempt>, draft: &mut Draft) {
         let Some(Controls { provider: preferences, .. }) = self.facts.controls else { return };

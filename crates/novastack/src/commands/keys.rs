@@ -4,7 +4,8 @@
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
-use nova_ledger::{Key, KeyLimits, Ledger, NewKey, Scope};
+use nova_catalog::{DataCollection, DataPolicy, NanoUsd};
+use nova_ledger::{Key, KeyLimits, KeyRouting, Ledger, NewKey, Scope};
 
 use super::home::Home;
 use crate::cli::Global;
@@ -46,6 +47,21 @@ pub(crate) struct Create {
     /// The models that it may ask for, separated by commas; all where nothing is said.
     #[arg(long, value_delimiter = ',', value_name = "MODEL,…")]
     models: Option<Vec<String>>,
+    /// What one of its requests should cost at most, in US dollars: what rules read as `budget`.
+    #[arg(long, value_name = "USD")]
+    request_budget: Option<NanoUsd>,
+    /// A label that rules read as `tags.NAME`.
+    #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = tag)]
+    tags: Vec<(String, String)>,
+    /// Its prompts go only where it is known that nothing is collected.
+    #[arg(long)]
+    no_collection: bool,
+    /// Its prompts go only where it is known that nothing is kept.
+    #[arg(long)]
+    zdr: bool,
+    /// The only regions that its prompts may go to, separated by commas.
+    #[arg(long, value_delimiter = ',', value_name = "REGION,…")]
+    regions: Option<Vec<String>>,
     /// How long it is good for, such as `90d` or `12h`; for ever where nothing is said.
     #[arg(long, value_name = "TIME", value_parser = milliseconds)]
     expires: Option<i64>,
@@ -80,6 +96,15 @@ async fn make(global: &Global, ledger: &Ledger, create: Create) -> Result<()> {
             store_prompts: create.no_store.then_some(false),
         },
         models: create.models,
+        routing: KeyRouting {
+            tags: create.tags.into_iter().collect(),
+            request_budget: create.request_budget,
+            data: DataPolicy {
+                data_collection: create.no_collection.then_some(DataCollection::Deny),
+                zdr: create.zdr.then_some(true),
+                regions: create.regions,
+            },
+        },
     };
     let created = ledger.create_key(&new, now).await?;
     if global.json {
@@ -155,6 +180,13 @@ fn milliseconds(text: &str) -> Result<i64> {
         _ => bail!("`{text}` needs a unit: `s`, `m`, `h` or `d`"),
     };
     number.checked_mul(unit).filter(|span| *span > 0).with_context(|| format!("`{text}` is out of range"))
+}
+
+/// A label: a name, `=` and a value.
+fn tag(text: &str) -> Result<(String, String)> {
+    let (name, value) =
+        text.split_once('=').with_context(|| format!("`{text}` is not a tag\nhint: `team=search`"))?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 #[cfg(test)]

@@ -90,8 +90,12 @@ async fn open(home: &Home) -> Result<(Arc<Shared>, Option<FirstKeys>)> {
     let ledger = home.ledger().await?;
     let first = first_keys(&ledger).await?;
     for key in &home.config.keys {
-        let declared =
-            NewKey { models: key.models.clone(), limits: key.limits, ..NewKey::user(key.name.as_str()) };
+        let declared = NewKey {
+            models: key.models.clone(),
+            limits: key.limits,
+            routing: key.routing.clone(),
+            ..NewKey::user(key.name.as_str())
+        };
         ledger.declare_key(&key.secret, &declared, super::now_ms()).await?;
     }
     let shared = boot::shared(&home.config, ledger, &home.data)?;

@@ -47,7 +47,12 @@ impl Checker<'_> {
 
     /// What the requests of a key may cost on average.
     pub(super) fn budget_per_request(&mut self, raw: &RawRouting) -> Option<NanoUsd> {
-        let dollars = raw.budget_per_request.as_ref()?;
+        self.dollars(raw.budget_per_request.as_ref())
+    }
+
+    /// An amount of money.
+    pub(super) fn dollars(&mut self, dollars: Option<&Located<f64>>) -> Option<NanoUsd> {
+        let dollars = dollars?;
         if !(1e-9..=1e6).contains(&dollars.value) {
             let message = format!("`{}` is not an amount between 0.000000001 and 1000000", dollars.value);
             self.problem(dollars, message).hint = Some("write US dollars, as in `0.002`".into());
