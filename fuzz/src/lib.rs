@@ -59,5 +59,6 @@ pub fn context(client: Dialect, upstream: Dialect) -> ReplyContext {
         check: None,
         names: Default::default(),
         echo: Default::default(),
+        stops: Default::default(),
     }
 }

@@ -134,5 +134,6 @@ fn context(client: Dialect, upstream: Dialect) -> ReplyContext {
         check: None,
         names: Default::default(),
         echo: Default::default(),
+        stops: Default::default(),
     }
 }

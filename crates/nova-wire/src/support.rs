@@ -27,6 +27,7 @@ pub(crate) fn context(dialect: Dialect) -> ReplyContext {
         check: None,
         names: Default::default(),
         echo: Default::default(),
+        stops: Default::default(),
     }
 }
 

@@ -69,6 +69,8 @@ pub struct Outbound {
     pub names: ToolNames,
     /// The fields of a Responses request that its answer repeats; empty for the other dialects.
     pub echo: Map<String, Value>,
+    /// Stop sequences that the target does not take, and that the answer is ended at all the same.
+    pub stops: Vec<String>,
 }
 
 /// What is needed to bring an answer back.
@@ -104,6 +106,8 @@ pub struct ReplyContext {
     pub names: ToolNames,
     /// [`Outbound::echo`].
     pub echo: Map<String, Value>,
+    /// [`Outbound::stops`].
+    pub stops: Vec<String>,
 }
 
 /// A whole answer, ready for the client.

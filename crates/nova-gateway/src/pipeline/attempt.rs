@@ -254,6 +254,7 @@ fn context(call: &Call, (deployment, mount): (&Deployment, &Mount), outbound: &m
         check: call.check.clone(),
         names: std::mem::take(&mut outbound.names),
         echo: std::mem::take(&mut outbound.echo),
+        stops: std::mem::take(&mut outbound.stops),
     }
 }
 

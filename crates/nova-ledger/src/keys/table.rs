@@ -168,7 +168,7 @@ fn head(digest: &Digest) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::{KeyLimits, Scope};
+    use crate::keys::{KeyLimits, KeyRouting, Scope};
     use crate::secret::Secret;
 
     fn hasher() -> Arc<Hasher> {
@@ -188,6 +188,7 @@ mod tests {
             last_used_ms: None,
             limits: KeyLimits::default(),
             models: None,
+            routing: KeyRouting::default(),
         }
     }
 

@@ -147,7 +147,7 @@ pub(crate) async fn a_database_of_the_version_before_is_brought_up_to_date(backe
     for column in ["task", "session", "experiment", "preset", "finish", "decision"] {
         database.sql(&format!("ALTER TABLE nova_usage DROP COLUMN {column}")).await;
     }
-    database.sql("DROP TABLE nova_feedback; DROP TABLE nova_quality; DELETE FROM nova_state WHERE name LIKE 'quality%'; DELETE FROM nova_migrations WHERE version = 4").await;
+    database.sql("DROP TABLE nova_feedback; DROP TABLE nova_quality; ALTER TABLE nova_keys DROP COLUMN routing; DELETE FROM nova_state WHERE name LIKE 'quality%'; DELETE FROM nova_migrations WHERE version >= 4").await;
     let mut line = serde_json::to_value(record(2)).unwrap();
     let fields = line.as_object_mut().unwrap();
     fields.retain(|name, _| {

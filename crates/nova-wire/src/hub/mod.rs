@@ -5,6 +5,7 @@
 //! The hub holds what two or more dialects share, in their common meaning; it is no union of all.
 //!
 //! [`request`] is what a client asks, [`reply`] a whole answer, [`delta`] a piece of a streamed one;
+//! `stops` ends answers where the target does not;
 //! [`names`] brings tools into names and forms that the target takes, and back; [`past`] does so for
 //! the thinking of earlier turns, and [`structured`] for the form of an answer.
 
@@ -14,4 +15,5 @@ pub mod past;
 pub mod reply;
 pub mod request;
 pub(crate) mod shared;
+pub(crate) mod stops;
 pub mod structured;

@@ -17,6 +17,7 @@ use crate::hub::past::{self, Keeper, Past};
 use crate::hub::reply::{Finish, ReplyPart};
 use crate::hub::request::{Part, Role};
 use crate::hub::shared;
+use crate::hub::stops::{self, Stops};
 use crate::hub::structured::{self, Verdict};
 use crate::hub::{self, delta::Delta};
 use crate::ids;
@@ -66,6 +67,7 @@ pub(super) fn request(
     let mut names = ToolNames::bridge(&mut request, takes);
     names.wraps_answer = wraps_answer;
     names.legacy_functions = request.legacy_functions;
+    let stops = beyond(&mut request, target);
     let written = match target.dialect {
         Dialect::Chat => chat::request::write(&request, target, &mut dropped),
         Dialect::Messages => messages::request::write(&request, target, &mut dropped),
@@ -74,7 +76,7 @@ pub(super) fn request(
         Dialect::Converse => converse::request::write(&request, target, &mut dropped),
     };
     let body = written.map_err(|error| in_words_of(client, error))?;
-    Ok(Outbound { body, dropped, hub: true, names, echo })
+    Ok(Outbound { body, dropped, hub: true, names, echo, stops })
 }
 
 /// A fault that a writer found, in the client's words. Writers count the hub's turns, which are neither the
@@ -101,6 +103,19 @@ fn read(client: Dialect, body: &[u8]) -> Result<hub::request::Request, BadReques
         Dialect::Gemini => gemini::request::read(body),
         Dialect::Converse => Err(untranslated(client, client)),
     }
+}
+
+/// Takes away the stop sequences that the target does not take: the gateway ends the answer there.
+fn beyond(request: &mut hub::request::Request, target: &Target<'_>) -> Vec<String> {
+    let most = match target.dialect {
+        Dialect::Responses => 0,
+        Dialect::Gemini => target.quirks.max_stop.unwrap_or(gemini::request::MOST_STOPS),
+        _ => target.quirks.max_stop.unwrap_or(usize::MAX),
+    };
+    // Anthropic refuses sequences of spaces and line ends alone.
+    let refuses = matches!(target.dialect, Dialect::Messages | Dialect::Converse);
+    let takes = |stop: &str| !refuses || !stop.trim().is_empty();
+    stops::beyond(&mut request.stop, takes, most)
 }
 
 /// What stands in the place of a picture that a tool gave and the model cannot see.
@@ -201,6 +216,7 @@ pub(super) fn reply(ctx: &ReplyContext, body: &[u8]) -> Result<(Reply, Verdict),
             ctx.names.call(call);
         }
     }
+    Stops::new(&ctx.stops).parts(&mut reply.parts, &mut reply.finish);
     if ctx.names.wraps_answer {
         structured::unwrap_parts(&mut reply.parts, &mut reply.finish);
     }
@@ -359,6 +375,7 @@ pub(super) struct Relay {
     names: ToolNames,
     keeper: Keeper,
     form: Form,
+    stops: Stops,
     no_finish: bool,
     over: bool,
 }
@@ -374,6 +391,7 @@ impl Relay {
             names: ctx.names.clone(),
             keeper: Keeper::new(&ctx.provider, replays_signatures(ctx.client)),
             form: Form::new(ctx),
+            stops: Stops::new(&ctx.stops),
             no_finish: ctx.quirks.no_finish_reason == Some(true),
             over: false,
         }
@@ -444,6 +462,7 @@ impl Relay {
         self.keeper.deltas(&mut self.deltas);
         restore(&self.names, &mut self.deltas);
         self.form.deltas(&mut self.deltas);
+        self.stops.deltas(&mut self.deltas);
     }
 
     /// Shows the thought, once it is complete.

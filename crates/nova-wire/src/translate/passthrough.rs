@@ -61,7 +61,7 @@ pub(super) fn request(
 }
 
 fn unchanged(body: Vec<u8>, dropped: Vec<String>) -> Outbound {
-    Outbound { body, dropped, hub: false, names: ToolNames::default(), echo: Map::new() }
+    Outbound { body, dropped, hub: false, names: ToolNames::default(), echo: Map::new(), stops: Vec::new() }
 }
 
 /// Whether nothing but the model's name has to change.

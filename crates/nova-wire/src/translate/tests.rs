@@ -527,3 +527,40 @@ fn the_name_of_a_model_switches_thinking_on_and_off_in_the_upstreams_own_way() {
     let off = r#"{"model":"up","input":"Hi","reasoning":{"effort":"none"}}"#;
     check(Dialect::Responses, efforts(), false, (responses, off));
 }
+
+#[test]
+fn an_answer_ends_at_a_stop_sequence_that_the_upstream_does_not_take() {
+    let quirks = Quirks { max_stop: Some(1), ..Quirks::default() };
+    let body = br#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}],"stop_sequences":["one","END"]}"#;
+    let peek = Peek::read(Dialect::Messages, body).expect("a good body");
+    let out = request(Dialect::Messages, body, &peek, &target(&quirks)).expect("can be asked");
+    let sent: serde_json::Value = serde_json::from_slice(&out.body).expect("JSON");
+    assert_eq!(
+        (&sent["stop"], &out.stops, &out.dropped),
+        (&serde_json::json!(["one"]), &vec!["END".to_owned()], &vec![])
+    );
+    let context = || ReplyContext {
+        hub: true,
+        client: Dialect::Messages,
+        stops: out.stops.clone(),
+        ..context(quirks.clone(), true)
+    };
+    let whole = br#"{"id":"c","model":"up","choices":[{"index":0,"message":{"role":"assistant","content":"a END b"},"finish_reason":"length"}],"usage":{"prompt_tokens":5,"completion_tokens":3}}"#;
+    let reply = reply(&context(), whole).expect("an answer");
+    let shown: serde_json::Value = serde_json::from_slice(&reply.body).expect("JSON");
+    assert_eq!(
+        (&shown["content"][0]["text"], &shown["stop_reason"], &shown["stop_sequence"]),
+        (&"a ".into(), &"stop_sequence".into(), &"END".into())
+    );
+    assert_eq!(reply.meter.usage.map(|usage| usage.output), Some(3), "what was written is paid for");
+    let stream = [
+        chunk(r#"{"content":"a E"}"#, "null"),
+        chunk(r#"{"content":"ND b"}"#, "null"),
+        chunk("{}", "\"length\""),
+    ];
+    let streamed = relay(context(), &[stream.concat().as_bytes()]);
+    assert_eq!(streamed.error, None);
+    assert_eq!(streamed.meter.finish, Some(Finish::StopSequence(Some("END".to_owned()))));
+    assert!(streamed.text.contains(r#""text":"a ""#) && !streamed.text.contains(" b"), "{}", streamed.text);
+    assert!(streamed.text.contains(r#""stop_sequence":"END""#), "{}", streamed.text);
+}

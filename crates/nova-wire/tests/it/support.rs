@@ -42,6 +42,7 @@ pub(crate) fn context(client: Dialect, upstream: Dialect, quirks: &Quirks) -> Re
         check: None,
         names: Default::default(),
         echo: Default::default(),
+        stops: Default::default(),
     }
 }
 

@@ -52,7 +52,6 @@ fn sampling_keeps_to_what_the_upstream_takes() {
     let quirks = Quirks {
         min_temperature: Some(0.01),
         max_temperature: Some(1.0),
-        max_stop: Some(1),
         drop: Some(vec!["top_p".into()]),
         rename: Some([("seed".to_owned(), "random_seed".to_owned())].into()),
         set: Some([("reasoning_split".to_owned(), true.into())].into()),
@@ -61,7 +60,7 @@ fn sampling_keeps_to_what_the_upstream_takes() {
     check(&quirks, json!({"temperature": 0}), &json!({"temperature": 0.01}), &["temperature"]);
     check(&quirks, json!({"temperature": 1.5}), &json!({"temperature": 1.0}), &["temperature"]);
     check(&quirks, json!({"temperature": 0.5}), &json!({"temperature": 0.5, "reasoning_split": true}), &[]);
-    check(&quirks, json!({"stop": ["a", "b"]}), &json!({"stop": ["a"]}), &["stop"]);
+    check(&quirks, json!({"stop": ["a", "b"]}), &json!({"stop": ["a", "b"]}), &[]);
     check(&quirks, json!({"stop": "a"}), &json!({"stop": ["a"]}), &[]);
     check(
         &quirks,

@@ -10,7 +10,7 @@ use crate::quirks::{JsonSchemaSupport, Quirks, ThinkingSwitch};
 use crate::translate::Target;
 
 /// How many stop sequences Google takes.
-const MOST_STOPS: usize = 5;
+pub(crate) const MOST_STOPS: usize = 5;
 
 /// The highest temperature of the dialect.
 const MAX_TEMPERATURE: f64 = 2.0;
@@ -49,14 +49,8 @@ pub(super) fn write(
     if let Some(top_k) = request.top_k {
         config.insert("topK".to_owned(), json!(top_k));
     }
-    let mut stop: Vec<&str> =
-        request.stop.iter().map(String::as_str).filter(|stop| !stop.is_empty()).collect();
-    stop.truncate(quirks.max_stop.unwrap_or(MOST_STOPS));
-    if stop.len() < request.stop.len() {
-        drop_named(dropped, "stop");
-    }
-    if !stop.is_empty() {
-        config.insert("stopSequences".to_owned(), json!(stop));
+    if !request.stop.is_empty() {
+        config.insert("stopSequences".to_owned(), json!(request.stop));
     }
     if let Some(thinking) = thinking(request, quirks, dropped) {
         config.insert("thinkingConfig".to_owned(), thinking);

@@ -18,6 +18,7 @@ mod tools;
 mod turns;
 mod write;
 
+pub(crate) use config::MOST_STOPS;
 pub(crate) use read::format;
 pub use read::read;
 pub use write::write;

@@ -109,14 +109,8 @@ fn write_sampling(
         }
         None => {}
     }
-    let mut stop: Vec<&str> =
-        request.stop.iter().map(String::as_str).filter(|stop| !stop.trim().is_empty()).collect();
-    stop.truncate(quirks.max_stop.unwrap_or(usize::MAX));
-    if stop.len() < request.stop.len() {
-        drop_named(dropped, "stop");
-    }
-    if !stop.is_empty() {
-        body.insert("stop_sequences".to_owned(), json!(stop));
+    if !request.stop.is_empty() {
+        body.insert("stop_sequences".to_owned(), json!(request.stop));
     }
 }
 

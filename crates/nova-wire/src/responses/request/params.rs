@@ -252,8 +252,5 @@ fn sampling(draft: &mut Draft<'_>, most: Option<u64>) {
         draft.set("max_output_tokens", tokens.min(most.unwrap_or(u64::MAX)).max(MIN_OUTPUT));
     }
     draft.sampling();
-    if !request.stop.is_empty() {
-        draft.drop("stop");
-    }
     draft.user();
 }

@@ -272,13 +272,12 @@ fn what_an_upstream_refuses_is_bent_or_named() {
         max_tokens: Some(3),
         temperature: Some(1.5),
         top_k: Some(4),
-        stop: vec!["x".into()],
         user: Some("u".repeat(70)),
         format: Format::JsonSchema { name: "s".into(), schema: json!({"type": "object"}), strict: None },
         ..Request::default()
     };
     let (body, dropped) = sent(&request, &Quirks::default());
-    assert_eq!(dropped, ["top_k", "stop"]);
+    assert_eq!(dropped, ["top_k"]);
     assert_eq!((&body["max_output_tokens"], &body["temperature"]), (&json!(16), &json!(1.5)));
     assert_eq!(body["tools"][0]["strict"], false, "the dialect's default is not the client's");
     assert_eq!(body["text"]["format"]["strict"], false);
@@ -290,7 +289,7 @@ fn what_an_upstream_refuses_is_bent_or_named() {
             "drop": ["user"], "rename": {"top_k": "k"}, "set": {"extra": 1}}))
     };
     let (body, dropped) = sent(&request, &narrow);
-    assert_eq!(dropped, ["parallel_tool_calls", "tool_choice", "temperature", "stop", "user"]);
+    assert_eq!(dropped, ["parallel_tool_calls", "tool_choice", "temperature", "user"]);
     assert_eq!((&body["k"], &body["extra"], &body["temperature"]), (&json!(4), &json!(1), &json!(1.0)));
     assert_eq!(body.get("tool_choice"), None);
     let hints = body["input"].to_string();

@@ -108,7 +108,7 @@ const LEFT_OUT: &str = "\n## Left out\n\n\
     dialects.\n\
     - Calls that a model writes as text (`<minimax:tool_call>`, `<|tool_calls_section_begin|>`) stay text: hosts that serve \
     such models parse them, and guessing would turn a quotation into a call.\n\
-    - Fewer stop sequences than were asked for are sent where a provider has a bound; the rest is named, not applied here.\n";
+";
 
 /// One table for each first dialect: a row for each feature, a column for each other dialect.
 fn table(
@@ -171,6 +171,8 @@ fn request(asked: &Asked, client: Dialect, upstream: Dialect) -> Result<Fate> {
     let sent: Value = serde_json::from_slice(&outbound.body)?;
     Ok(match asked.seen.get(&upstream).map(|places| found(&sent, places)) {
         Some(fate @ (Fate::Carried | Fate::Approximated)) => fate,
+        // The gateway ends the answer itself.
+        _ if !outbound.stops.is_empty() => Fate::Carried,
         _ if outbound.dropped.is_empty() => Fate::Absent,
         _ => Fate::Dropped,
     })
@@ -194,6 +196,7 @@ fn answer(said: &Said, upstream: Dialect, client: Dialect) -> Result<Fate> {
         check: None,
         names: Default::default(),
         echo: Map::new(),
+        stops: Vec::new(),
     };
     let reply = translate::reply(&context, body.to_string().as_bytes()).map_err(|error| {
         anyhow::anyhow!("the feature `{}` is no good {upstream} answer: {error}", said.name)

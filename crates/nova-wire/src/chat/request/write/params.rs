@@ -156,14 +156,7 @@ impl Draft<'_> {
         }
         self.sampling();
         if !request.stop.is_empty() {
-            let most = self.quirks.max_stop.unwrap_or(usize::MAX);
-            if request.stop.len() > most {
-                self.drop("stop");
-            }
-            let kept: Vec<&str> = request.stop.iter().take(most).map(String::as_str).collect();
-            if !kept.is_empty() {
-                self.set("stop", kept);
-            }
+            self.set("stop", request.stop.as_slice());
         }
         self.user();
     }
