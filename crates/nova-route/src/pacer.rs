@@ -2,12 +2,14 @@
 
 use nova_catalog::NanoUsd;
 
-/// How fast lambda follows what was spent beyond the allowance, measured in requests to the dearest candidate.
+/// How far lambda rises for each dollar of debt, where the dollar is the dearest candidate's mean cost.
 const STEP: f64 = 0.05;
-/// Requests over which what was overspent is paid back.
-const PAYBACK: f64 = 200.0;
+/// Requests after which a debt that stays has raised lambda as much again.
+const PAYBACK: f64 = 400.0;
 /// What may be saved for later, in allowances of one request: quiet hours must not buy an hour of waste.
 const BANK: i64 = 100;
+/// The same for a window, as a part of its budget.
+const WINDOW_BANK: i64 = 50;
 /// How fast the scale of costs follows the requests.
 const SCALE_STEP: f64 = 0.02;
 /// Above 1 even an answer that is surely right cannot be worth the dearest candidate's cost; more would only
@@ -17,24 +19,28 @@ const LAMBDA_MAX: f64 = 2.0;
 /// Sets the price of money for the requests of one key or project: primal-dual pacing of a budget.
 ///
 /// A request takes the candidate with the highest `quality - price(cost)`, where the price is
-/// `lambda * cost / scale` and the scale is what the dearest candidate costs on average. After it `charge` moves
-/// lambda by what was spent beyond the allowance: the dual step of online convex optimisation with a long-term
-/// constraint (as in ParetoBandit, arXiv 2604.00136), with a slow term that pays debts back. The mean cost so
-/// comes to the ceiling from either side, and below it wherever quality is not worth more.
+/// `lambda * cost / scale` and the scale is what the dearest candidate costs on average. Lambda follows the debt, which is
+/// all that was spent less all that was granted: the dual of a long-term constraint, averaged and not projected (as
+/// online convex optimisation does; ParetoBandit, arXiv 2604.00136, projects each step). Its base rises slowly while a
+/// debt stays, so that debts are paid back in full. The mean cost so comes to the ceiling from either side, and stays
+/// below it where quality is not worth more.
 ///
 /// Money is counted in integers; only lambda and its scale are floats. Time is an argument.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pacer {
     grant: Grant,
-    lambda: f64,
+    /// What was spent beyond what was granted, negative when saved.
+    debt: NanoUsd,
+    /// What lambda is without any debt.
+    base: f64,
     /// Mean cost of the dearest candidate, in nano-dollars; 0 before the first request.
     scale: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Grant {
-    /// So much for each request on average; `debt` is what was spent beyond it, negative when saved.
-    Request { ceiling: NanoUsd, debt: NanoUsd },
+    /// So much for each request on average.
+    Request { ceiling: NanoUsd },
     /// So much until `ends_ms`, which comes again every `length_ms`.
     Window { budget: NanoUsd, left: NanoUsd, ends_ms: i64, length_ms: i64, charged_ms: i64 },
 }
@@ -43,7 +49,7 @@ impl Pacer {
     /// Holds the mean cost of a request at `ceiling`, at least one nano-dollar.
     pub fn per_request(ceiling: NanoUsd) -> Self {
         let ceiling = ceiling.max(NanoUsd::from_nanos(1));
-        Self::new(Grant::Request { ceiling, debt: NanoUsd::ZERO })
+        Self::new(Grant::Request { ceiling })
     }
 
     /// Spreads `budget` over windows of `length_ms`, of which the first began at `starts_ms` and has `spent`
@@ -60,17 +66,26 @@ impl Pacer {
     }
 
     fn new(grant: Grant) -> Self {
-        Self { grant, lambda: 0.0, scale: 0.0 }
+        Self { grant, debt: NanoUsd::ZERO, base: 0.0, scale: 0.0 }
     }
 
     /// What a request to an averagely dear candidate must bring in quality, between 0 (money is no object) and 2.
     pub fn lambda(&self) -> f64 {
-        self.lambda
+        if self.scale > 0.0 {
+            (self.base + STEP * nanos(self.debt) / self.scale).clamp(0.0, LAMBDA_MAX)
+        } else {
+            0.0
+        }
     }
 
     /// What this cost must bring in quality (0 to 1) to be worth its money now.
     pub fn price(&self, cost: NanoUsd) -> f64 {
-        if self.scale > 0.0 { self.lambda * nanos(cost) / self.scale } else { 0.0 }
+        if self.scale > 0.0 { self.lambda() * nanos(cost) / self.scale } else { 0.0 }
+    }
+
+    /// How much quality (0 to 1) one US dollar must buy now: for [`crate::choose::Aim`].
+    pub fn quality_per_usd(&self) -> f64 {
+        if self.scale > 0.0 { self.lambda() * 1e9 / self.scale } else { 0.0 }
     }
 
     /// The candidate with the highest `quality - price(cost)`; among equals the cheapest, then the first.
@@ -89,45 +104,45 @@ impl Pacer {
         let dearest = nanos(dearest.max(cost)).max(1.0);
         self.scale =
             if self.scale > 0.0 { self.scale + SCALE_STEP * (dearest - self.scale) } else { dearest };
-        let beyond = match &mut self.grant {
-            Grant::Request { ceiling, debt } => {
-                let beyond = cost.saturating_sub(*ceiling);
-                let bank = NanoUsd::from_nanos(ceiling.nanos().saturating_mul(-BANK));
-                *debt = debt.saturating_add(beyond).max(bank);
-                nanos(beyond) + nanos(*debt) / PAYBACK
-            }
-            window @ Grant::Window { .. } => nanos(cost) - window.allowance(cost, now_ms),
-        };
-        self.lambda = (self.lambda + STEP * (beyond / self.scale).clamp(-1.0, 1.0)).clamp(0.0, LAMBDA_MAX);
+        let (granted, bank) = self.grant.next(cost, now_ms);
+        let debt = self.debt.saturating_add(cost).saturating_sub(granted);
+        self.debt = debt.max(NanoUsd::from_nanos(-bank.nanos()));
+        let more = STEP * nanos(self.debt) / self.scale / PAYBACK;
+        self.base = (self.base + more).clamp(0.0, LAMBDA_MAX);
     }
 }
 
 impl Grant {
-    /// What the window grants for the time since the last charge, at the rate that spends what is left at its
-    /// very end. Takes `cost` from what is left.
-    fn allowance(&mut self, cost: NanoUsd, now_ms: i64) -> f64 {
-        let Self::Window { budget, left, ends_ms, length_ms, charged_ms } = self else { return 0.0 };
+    /// What is granted with a charge, and how much may be saved. A window grants at the rate that spends what is
+    /// left at its very end, for the time since the last charge, and takes `cost` from what is left.
+    fn next(&mut self, cost: NanoUsd, now_ms: i64) -> (NanoUsd, NanoUsd) {
+        let (budget, left, ends_ms, length_ms, charged_ms) = match self {
+            Self::Request { ceiling } => {
+                return (*ceiling, NanoUsd::from_nanos(ceiling.nanos().saturating_mul(BANK)));
+            }
+            Self::Window { budget, left, ends_ms, length_ms, charged_ms } => {
+                (*budget, left, ends_ms, *length_ms, charged_ms)
+            }
+        };
         if now_ms >= *ends_ms {
-            let windows = (now_ms.saturating_sub(*ends_ms) / *length_ms).saturating_add(1);
+            let windows = (now_ms.saturating_sub(*ends_ms) / length_ms).saturating_add(1);
             *ends_ms = ends_ms.saturating_add(length_ms.saturating_mul(windows));
-            *left = *budget;
-            *charged_ms = ends_ms.saturating_sub(*length_ms);
+            *left = budget;
+            *charged_ms = ends_ms.saturating_sub(length_ms);
         }
-        let since = now_ms.saturating_sub(*charged_ms).max(0);
-        let remains = ends_ms.saturating_sub(*charged_ms).max(1);
-        let granted = nanos((*left).max(NanoUsd::ZERO)) * millis(since) / millis(remains);
+        let since = i128::from(now_ms.saturating_sub(*charged_ms).max(0));
+        let remains = i128::from(ends_ms.saturating_sub(*charged_ms).max(1));
+        let granted = i128::from(left.nanos().max(0)) * since.min(remains) / remains;
         *charged_ms = now_ms.max(*charged_ms);
         *left = left.saturating_sub(cost);
-        granted
+        // No more than what is left, which fits.
+        let granted = NanoUsd::from_nanos(i64::try_from(granted).unwrap_or(i64::MAX));
+        (granted, NanoUsd::from_nanos(budget.nanos().max(0) / WINDOW_BANK))
     }
 }
 
 fn nanos(amount: NanoUsd) -> f64 {
     amount.nanos() as f64
-}
-
-fn millis(time: i64) -> f64 {
-    time as f64
 }
 
 #[cfg(test)]
@@ -209,8 +224,8 @@ mod tests {
         assert_eq!(pacer.choose(&candidates), Some(2), "free money buys the best, the cheaper of two equals");
         assert_eq!(pacer.choose(&[]), None);
         pacer.charge(nano(1_000), nano(1_000), 0);
-        // 900 beyond the ceiling and as much debt: .05 * min(1, (900 + 900 / 200) / 1000).
-        assert!((pacer.lambda() - 0.05 * 0.9045).abs() < 1e-12, "{}", pacer.lambda());
+        // A debt of 900 where the dearest costs 1,000: .05 * .9, and a 400th of it for the base.
+        assert!((pacer.lambda() - 0.045 * (1.0 + 1.0 / 400.0)).abs() < 1e-12, "{}", pacer.lambda());
         assert!((pacer.price(nano(500)) - pacer.lambda() / 2.0).abs() < 1e-12);
         for _ in 0..30 {
             pacer.charge(nano(1_000), nano(1_000), 0);
@@ -253,10 +268,10 @@ mod tests {
             let mut pacer = Pacer::per_request(nano(1));
             pacer.charge(nano(1), nano(1_000_000), 0);
             let before = candidates[pacer.choose(&candidates).unwrap()].1;
-            let (scale, lambda) = (pacer.scale, pacer.lambda);
+            let (scale, lambda) = (pacer.scale, pacer.lambda());
             pacer.charge(nano(overspent), nano(1_000_000), 0);
-            prop_assert!(pacer.lambda >= lambda);
             pacer.scale = scale;
+            prop_assert!(pacer.lambda() >= lambda);
             prop_assert!(candidates[pacer.choose(&candidates).unwrap()].1 <= before);
         }
     }

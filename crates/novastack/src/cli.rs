@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    bench, doctor, engine, explain, generation, keys, mock, models, quality, replay, route,
+    bench, doctor, engine, eval, explain, generation, keys, mock, models, quality, replay, route, train,
 };
 
 /// NovaStack: one endpoint, one key, every model.
@@ -69,6 +69,12 @@ pub(crate) enum Command {
     /// Run the local engine alone, or put its model in place.
     #[command(subcommand)]
     Engine(engine::Engine),
+    /// Make what the router knows from data.
+    #[command(subcommand)]
+    Train(train::Train),
+    /// Measure the router on data.
+    #[command(subcommand)]
+    Eval(eval::Eval),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.

@@ -81,8 +81,8 @@ pub struct Alarm {
 }
 
 impl Default for Alarm {
-    /// Slack 0.1 and threshold 8: at a believed 0.7 a false alarm every few thousand requests, and a model that
-    /// lost half of its right answers is heard after about 35.
+    /// Slack 0.1 and threshold 8: at a believed 0.7 a false alarm every 20,000 requests or so, and a model that
+    /// lost half of its right answers is heard after about 35 (simulated).
     fn default() -> Self {
         Self::new(0.1, 8.0)
     }

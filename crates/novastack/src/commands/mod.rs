@@ -4,6 +4,7 @@ pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod doctor;
 pub(crate) mod engine;
+pub(crate) mod eval;
 pub(crate) mod explain;
 pub(crate) mod fidelity;
 pub(crate) mod generate;
@@ -17,6 +18,7 @@ pub(crate) mod quality;
 pub(crate) mod replay;
 pub(crate) mod route;
 pub(crate) mod serve;
+pub(crate) mod train;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -47,6 +49,8 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Bench(bench) => bench::run(global, &bench),
         Command::Mock(mock) => mock::run(mock),
         Command::Engine(engine) => engine::run(global, engine),
+        Command::Train(train) => train::run(global, train),
+        Command::Eval(eval) => eval::run(global, eval),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "novastack", &mut io::stdout());
             Ok(())

@@ -1,0 +1,172 @@
+//! The suite that `novastack eval route` runs: which data, which routers, which goals.
+//!
+//! Invariant: apart from the section `speed`, whose clock is an argument, equal files and seeds give equal reports.
+//!
+//! Reading order: [`Data`] is what is read; [`Suite::run`] lists the sections in their order; `pairs` and `pools` compare
+//! routers, `live` lets time pass and words change.
+
+mod live;
+mod pairs;
+mod pools;
+
+use nova_route::quality::Expected;
+
+use crate::judge::calibration::calibration;
+use crate::judge::fit::Fit;
+use crate::outcomes::{Outcomes, OutcomesError};
+use crate::prices::Prices;
+use crate::report::{Report, Section, Source, Table, share};
+
+/// The files that the suite reads, with their folder in a data directory.
+pub const FILES: [(&str, &str); 7] = [
+    ("outcomes", "routellm_mmlu.jsonl.gz"),
+    ("outcomes", "routellm_gsm8k.jsonl.gz"),
+    ("outcomes", "routellm_mtbench.jsonl.gz"),
+    ("outcomes", "mmlu_pro.jsonl.gz"),
+    ("outcomes", "zeroeval_crux.jsonl.gz"),
+    ("outcomes", "zeroeval_gsm.jsonl.gz"),
+    ("outcomes", "llmrouter12.jsonl.gz"),
+];
+
+/// The words for `--section`, in the order of the report.
+pub const SECTIONS: [&str; 8] =
+    ["mmlu", "gsm8k", "mt-bench", "mmlu-pro", "zeroeval", "llmrouter", "live", "speed"];
+
+/// How a suite is run.
+#[expect(missing_debug_implementations, reason = "functions have no form to print")]
+pub struct Settings<'s> {
+    /// Where every draw begins.
+    pub seed: u64,
+    /// How many folds.
+    pub folds: usize,
+    /// How many bootstraps.
+    pub bootstraps: usize,
+    /// Only these sections; all where it is empty.
+    pub sections: &'s [String],
+    /// Prices of the models.
+    pub prices: &'s Prices,
+    /// Told what is done next.
+    pub progress: &'s dyn Fn(&str),
+    /// Nanoseconds since any moment.
+    pub clock: &'s dyn Fn() -> u64,
+}
+
+/// What was read. A file that is not there leaves its sections out.
+#[derive(Debug, Default)]
+pub struct Data {
+    files: Vec<(String, Outcomes)>,
+    sources: Vec<Source>,
+}
+
+/// Why the suite did not run.
+#[derive(Debug, thiserror::Error)]
+pub enum SuiteError {
+    /// A file cannot be used.
+    #[error("`{file}` cannot be used: {error}")]
+    File {
+        /// Which.
+        file: String,
+        /// Why.
+        error: OutcomesError,
+    },
+    /// Its rows may not be trained on, which cross-validation does.
+    #[error("`{0}` holds rows that are marked `eval_only`: nothing may be trained on them")]
+    EvalOnly(String),
+    /// A model that a pool needs is not in the file.
+    #[error("`{file}` does not know the model `{model}`")]
+    Model {
+        /// The file.
+        file: String,
+        /// The model.
+        model: String,
+    },
+    /// A model has no price.
+    #[error("the prices do not name the model `{0}`")]
+    Price(String),
+    /// Too little data.
+    #[error("`{0}` holds too few rows to learn from: {1}")]
+    Train(String, nova_route::quality::QualityError),
+}
+
+impl Data {
+    /// Takes a file in, by its name.
+    ///
+    /// # Errors
+    /// It is no outcomes, or may not be trained on.
+    pub fn add(&mut self, name: &str, bytes: &[u8]) -> Result<(), SuiteError> {
+        let outcomes =
+            Outcomes::read(bytes).map_err(|error| SuiteError::File { file: name.to_owned(), error })?;
+        if outcomes.eval_only {
+            return Err(SuiteError::EvalOnly(name.to_owned()));
+        }
+        let sha256 = crate::hash::sha256(bytes);
+        self.sources.push(Source { name: name.to_owned(), sha256, rows: outcomes.rows.len() });
+        self.files.push((name.to_owned(), outcomes));
+        Ok(())
+    }
+
+    fn get(&self, stem: &str) -> Option<&Outcomes> {
+        let file = self.files.iter().find(|(name, _)| name.split('.').next() == Some(stem));
+        file.map(|(_, outcomes)| outcomes)
+    }
+}
+
+/// Runs the suite.
+///
+/// # Errors
+/// Data or prices that do not fit.
+pub fn run(data: &Data, settings: &Settings<'_>) -> Result<Report, SuiteError> {
+    let mut report = Report { seed: settings.seed, data: data.sources.clone(), sections: Vec::new() };
+    let wanted =
+        |name: &str| settings.sections.is_empty() || settings.sections.iter().any(|section| section == name);
+    let one =
+        |section: Result<Option<Section>, SuiteError>| section.map(|section| section.into_iter().collect());
+    let mut add = |name: &str, section: &dyn Fn() -> Result<Vec<Section>, SuiteError>| {
+        if wanted(name) {
+            (settings.progress)(name);
+            report.sections.extend(section()?);
+        }
+        Ok::<_, SuiteError>(())
+    };
+    add("mmlu", &|| one(pairs::mmlu(data, settings)))?;
+    add("gsm8k", &|| one(pairs::gsm8k(data, settings)))?;
+    add("mt-bench", &|| one(pairs::mt_bench(data, settings)))?;
+    add("mmlu-pro", &|| one(pools::mmlu_pro(data, settings)))?;
+    add("zeroeval", &|| one(pools::zeroeval(data, settings)))?;
+    add("llmrouter", &|| one(pools::llmrouter(data, settings)))?;
+    add("live", &|| live::live(data, settings))?;
+    add("speed", &|| one(live::speed(data, settings)))?;
+    Ok(report)
+}
+
+/// Judges an operator's own outcomes as a pool.
+///
+/// # Errors
+/// Prices that do not name each model, or too little data.
+pub fn own(outcomes: &Outcomes, settings: &Settings<'_>) -> Result<Report, SuiteError> {
+    let section = pools::own(outcomes, settings)?;
+    Ok(Report { seed: settings.seed, data: Vec::new(), sections: vec![section] })
+}
+
+/// How well what was expected of each row and model came true.
+fn calibrated(fit: &Fit, grade: impl Fn(usize, usize) -> Option<f32>) -> Table {
+    let mut table = Table::new("Calibration of what was expected", &["estimate", "ECE", "Brier"]);
+    let mut add = |name: &str, of: fn(&Expected) -> f32| {
+        let pairs = fit.expected.iter().enumerate().flat_map(|(row, expected)| {
+            let graded = expected.iter().enumerate();
+            let grade = &grade;
+            graded.filter_map(move |(model, expected)| {
+                grade(row, model).map(|grade| (f64::from(of(expected)), f64::from(grade)))
+            })
+        });
+        let says = calibration(pairs);
+        table.rows.push(vec![name.to_owned(), share(says.ece), share(says.brier)]);
+    };
+    add("table of the predicted kind", |expected| expected.table);
+    add("heads", |expected| expected.head);
+    add("heads and table", |expected| expected.quality);
+    table
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,10 @@
+//! Trainers: graded answers in, what requests use out.
+//!
+//! Invariant: the same rows in the same order with the same seed give the same bytes.
+//!
+//! Reading order: [`matrix`] is what trainers see of texts, [`logistic`] learns weights, [`quality`] puts a table
+//! and weights together.
+
+pub mod logistic;
+pub mod matrix;
+pub mod quality;

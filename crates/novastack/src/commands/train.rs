@@ -1,0 +1,27 @@
+//! `novastack train`: makes the files of what the router knows. Nobody needs it to run a gateway.
+
+mod quality;
+
+use anyhow::Result;
+use clap::Subcommand;
+pub(crate) use quality::read_prices;
+
+use crate::cli::Global;
+
+/// What to train.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Train {
+    /// Learn from graded answers which model is good at what, and judge it by cross-validation.
+    ///
+    /// Outcomes are JSON lines, packed by gzip or not: `{"prompt": "...", "task": "...", "outcomes": {"model": 0 to 1}}`,
+    /// with `"out_chars": {"model": N}` where the lengths of answers are known. The same file and seed give the same
+    /// artefact, byte for byte.
+    Quality(quality::TrainQuality),
+}
+
+/// Does what the command line says.
+pub(crate) fn run(global: &Global, train: Train) -> Result<()> {
+    match train {
+        Train::Quality(train) => quality::run(global, &train),
+    }
+}
