@@ -113,6 +113,7 @@ fn context(dialect: Dialect, asked: Peek, (id, created): (&RequestId, i64)) -> R
         check: None,
         names: Default::default(),
         echo: Default::default(),
+        stops: Vec::new(),
     }
 }
 
