@@ -69,23 +69,24 @@ impl Watch {
 
 /// Waits for the moments at which a file is to be loaded.
 #[derive(Debug)]
-pub struct Watcher<'e> {
+pub struct Watcher {
     file: PathBuf,
-    env: &'e Env,
+    env: Env,
     watch: Watch,
     ticks: Interval,
     hangup: Option<Signal>,
 }
 
-impl<'e> Watcher<'e> {
-    /// A watcher of a file that was just loaded. Must be called on a runtime.
-    pub fn new(file: &Path, env: &'e Env) -> Self {
+impl Watcher {
+    /// A watcher of a file that was just loaded. Must be called on a runtime; from then on no SIGHUP ends the process.
+    pub fn new(file: &Path, env: Env) -> Self {
         let mut ticks = interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let hangup = signal(SignalKind::hangup())
             .inspect_err(|error| tracing::warn!(%error, "SIGHUP will not reload the configuration"))
             .ok();
-        Self { file: file.to_owned(), env, watch: Watch::new(env.file(file).ok()), ticks, hangup }
+        let watch = Watch::new(env.file(file).ok());
+        Self { file: file.to_owned(), env, watch, ticks, hangup }
     }
 
     /// Returns when the file is to be loaded. May be dropped and called again at any time.
@@ -115,11 +116,10 @@ impl<'e> Watcher<'e> {
 
 /// Loads the file whenever it is to be loaded, and hands over what came of it: the next configuration, or
 /// what is wrong with it, after which the old one stays in force. Ends when it is dropped.
-pub async fn watch(file: &Path, env: &Env, mut apply: impl FnMut(Result<Config, Problems>)) {
-    let mut watcher = Watcher::new(file, env);
+pub async fn watch(mut watcher: Watcher, mut apply: impl FnMut(Result<Config, Problems>)) {
     loop {
         watcher.changed().await;
-        apply(Config::load(file, env));
+        apply(Config::load(&watcher.file, &watcher.env));
     }
 }
 
@@ -195,7 +195,7 @@ mod tests {
             assert_eq!(applied.recv().await, Some(Ok(Some(3))));
         };
         tokio::select! {
-            () = watch(file, &env, apply) => {}
+            () = watch(Watcher::new(file, env), apply) => {}
             () = script => {}
         }
     }

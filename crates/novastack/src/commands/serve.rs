@@ -1,13 +1,13 @@
 //! `novastack serve`: the gateway, and the local engine beside it.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use nova_engine::{AccessToken, Engine, EngineOptions};
-use nova_gateway::config::{Config, Env, LocalEngine, reload};
+use nova_gateway::config::reload::{self, Watcher};
+use nova_gateway::config::{Config, Env, LocalEngine};
 use nova_gateway::state::Shared;
 use nova_gateway::{Gateway, GatewayOptions, boot};
 use nova_ledger::{Ledger, NewKey, Secret};
@@ -59,11 +59,16 @@ pub(crate) fn run(global: &Global, serve: &Serve) -> Result<()> {
         client: ClientOptions::default(),
         tls: Tls::new(&TlsOptions::default())?,
     };
+    // So does this: who reads the banner may change the file and say so by a signal, which would end us.
+    let watcher = home.file.as_ref().map(|file| {
+        let _on_runtime = background.enter();
+        Watcher::new(file, Env::process().allowing_remote(serve.allow_remote))
+    });
     let gateway = Gateway::start(Arc::clone(&shared), &options)?;
     super::say(&banner(&home, &gateway, first.as_ref(), begun.elapsed()))?;
-    if let Some(file) = home.file.clone() {
+    if let Some(watcher) = watcher {
         let local = beside.as_ref().map(|beside| beside.local.clone());
-        background.spawn(watch(file, Arc::clone(&shared), serve.allow_remote, local));
+        background.spawn(watch(watcher, Arc::clone(&shared), local));
     }
     background.block_on(stop_requests.next());
     super::note("stopping: requests under way may finish; once more ends at once");
@@ -148,9 +153,8 @@ fn start_engine(home: &Home) -> Result<Option<Beside>> {
 }
 
 /// Follows the configuration's file for as long as the process lives.
-async fn watch(file: PathBuf, shared: Arc<Shared>, allow_remote: bool, local: Option<LocalEngine>) {
-    let env = Env::process().allowing_remote(allow_remote);
-    reload::watch(&file, &env, |loaded| {
+async fn watch(watcher: Watcher, shared: Arc<Shared>, local: Option<LocalEngine>) {
+    reload::watch(watcher, |loaded| {
         let config = loaded.map_err(|problems| problems.to_string()).and_then(|mut config: Config| {
             if let Some(local) = &local {
                 config.attach_engine(local)?;
