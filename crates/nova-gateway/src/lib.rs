@@ -7,7 +7,7 @@
 //! Reading order: [`pipeline`] is the way of a request, one file a stage; [`error`] the table of what
 //! a caller can be told; [`snapshot`] and [`state`] what the stages read; [`api`] the paths that are
 //! served, `count` (tokens of prompts), `conversation` (kept answers) and `compare` (several models at once) what
-//! stands behind some of them,
+//! stands behind some of them, [`shadow`] who else sees what is asked,
 //! [`admin`] those for operators, [`lessons`] what both tell the router; [`server`] sockets, threads and shutdown; [`config`] the file
 //! and its checks; [`telemetry`] metrics, [`warnings`] what is said of answers besides.
 
@@ -24,6 +24,7 @@ pub mod lessons;
 pub mod pipeline;
 pub mod recall;
 pub mod server;
+pub mod shadow;
 mod sibling;
 pub mod snapshot;
 pub mod state;

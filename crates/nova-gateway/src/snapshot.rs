@@ -19,6 +19,7 @@ use serde_json::Value;
 use crate::config::{self, Limits, Mount, Preset, Retry, Timeouts};
 use crate::count::Calibration;
 use crate::learnt::Known;
+use crate::shadow::Shadow;
 use crate::telemetry::ModelCounters;
 use crate::warnings::Warnings;
 
@@ -65,6 +66,10 @@ pub struct Snapshot {
     pub metrics: Vec<config::Metric>,
     /// Providers whose own counters of tokens may be asked.
     pub counters: Vec<String>,
+    /// Models that are shown what is asked of others.
+    pub shadows: Vec<Arc<Shadow>>,
+    /// Whether the router learns from the judges of comparisons.
+    pub learns_from_judges: bool,
     /// Whether streams are kept alive with comments, which the oldest clients do not understand.
     pub keep_alive: bool,
 }

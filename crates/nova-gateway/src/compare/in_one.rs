@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{HeaderValue, Response};
+use http::{HeaderName, HeaderValue, Response};
 use http_body::{Body, Frame};
 use nova_wire::hub::delta::Delta;
 use nova_wire::hub::reply::{Reply, ReplyPart};
@@ -138,8 +138,11 @@ impl Writing {
             return Err(error.clone());
         }
         let parts = vec![ReplyPart::Text(self.next_text())];
+        let dropped = self.dropped();
         let reply = Reply { parts, finish: self.finish(), usage: Some(self.usage()), model: None };
-        Ok(crate::api::json(translate::compose(&self.context, &reply)))
+        let mut response = crate::api::json(translate::compose(&self.context, &reply));
+        response.headers_mut().extend(dropped);
+        Ok(response)
     }
 
     /// Begins once there is something to say, or silence has lasted too long.
@@ -154,9 +157,11 @@ impl Writing {
             return Err(error.clone());
         }
         let composer = Composer::new(&self.context);
+        let dropped = self.dropped();
         let body = Stream { writing: self, composer, beat, begun: false, over: false };
         let mut response = Response::new(Outgoing::Router(axum::body::Body::new(body)));
         relay::stream_headers(response.headers_mut());
+        response.headers_mut().extend(dropped);
         Ok(response)
     }
 
@@ -181,6 +186,15 @@ impl Writing {
             self.headed = false;
         }
         out
+    }
+
+    /// What some target could not carry, as far as that is known by now, as a header.
+    fn dropped(&self) -> Option<(HeaderName, HeaderValue)> {
+        let mut names: Vec<String> = self.panel.lanes.iter().flat_map(|lane| lane.dropped.clone()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let name = HeaderName::from_static("x-novastack-dropped");
+        (!names.is_empty()).then(|| (name, relay::listed(&names)))
     }
 
     fn is_complete(&self) -> bool {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use nova_route::Classifier;
 use nova_wire::{Dialect, Peek};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -18,9 +19,11 @@ use serde_json::{Map, Value, json};
 use super::lane::Lane;
 use super::{Here, Sender, asked};
 use crate::error::{Code, GatewayError};
+use crate::learnt;
+use crate::lessons::Judgement;
 use crate::pipeline::attempt::{self, Answer, Answered};
 use crate::pipeline::settle::{Bill, Outcome};
-use crate::pipeline::{self, At, Known, Received, Understood, said, settle};
+use crate::pipeline::{self, At, Known, Received, Understood, facts, said, settle};
 use crate::snapshot::Snapshot;
 use crate::state::{RequestId, Worker};
 
@@ -98,10 +101,15 @@ impl Bench {
             return Box::pin(std::future::ready(Verdict { error: Some(error), ..verdict }));
         }
         shuffle(&mut order, seed(id));
+        let models = order.iter().map(|index| lanes[*index].ended.as_ref()?.model.clone()).collect();
         let answers: Vec<&str> = order.iter().map(|index| lanes[*index].text.as_str()).collect();
         let body = self.body(&answers);
         let group = Arc::from(format!("compare:{}", id.as_str()));
-        Box::pin(async move { self.ask(body, group, (order, verdict)).await })
+        Box::pin(async move {
+            let (verdict, scores) = self.ask(body, group, (order, verdict)).await;
+            self.teach(models, &scores);
+            verdict
+        })
     }
 
     fn body(&self, answers: &[&str]) -> String {
@@ -139,7 +147,13 @@ impl Bench {
         .to_string()
     }
 
-    async fn ask(self, body: String, group: Arc<str>, (order, verdict): (Vec<usize>, Verdict)) -> Verdict {
+    /// The verdict, and the scores in the order in which the answers were shown.
+    async fn ask(
+        &self,
+        body: String,
+        group: Arc<str>,
+        (order, verdict): (Vec<usize>, Verdict),
+    ) -> (Verdict, Vec<u8>) {
         let (id, started) = (self.worker.next_id(), Instant::now());
         let mut verdict = Verdict { id: Some(id.clone()), ..verdict };
         let answered = match self.call(body, group, (&id, started)) {
@@ -156,16 +170,38 @@ impl Bench {
             Err(error) => Err(error),
         };
         match told.and_then(|told| Said::read(&told, order.len())) {
-            Err(error) => verdict.error = Some(error),
+            Err(error) => {
+                verdict.error = Some(error);
+                (verdict, Vec::new())
+            }
             Ok(said) => {
                 for (index, score) in order.iter().zip(&said.scores) {
                     verdict.scores[*index] = Some(*score);
                 }
                 verdict.winner = order.get(said.winner).copied();
                 verdict.reason = Some(said.reason);
+                (verdict, said.scores)
             }
         }
-        verdict
+    }
+
+    /// Has the router learn from scores, where the operator wants that.
+    fn teach(&self, models: Vec<Option<Arc<str>>>, scores: &[u8]) {
+        if !self.snapshot.learns_from_judges {
+            return;
+        }
+        let told = self.sender.headers.get(facts::TASK).and_then(|value| value.to_str().ok()).map(str::trim);
+        let task = told.filter(|task| !task.is_empty()).or_else(|| match self.snapshot.classifier {
+            Classifier::None => None,
+            classifier => classifier.task(&self.request),
+        });
+        let task: Option<Arc<str>> = task.map(Arc::from);
+        for (model, score) in models.into_iter().zip(scores) {
+            let Some(model) = model else { continue };
+            let (task, value) = (task.clone(), f64::from(*score) / 10.0);
+            self.worker.shared.lessons.judged(Judgement { model, task, value, before: None });
+        }
+        learnt::take_lessons(&self.worker.shared);
     }
 
     /// A request of its own, in the name of whoever compares.
@@ -180,8 +216,7 @@ impl Bench {
         let understood = self.place(body, started, &mut known).inspect_err(|error| {
             settle::refused(&self.worker.shared, (id, Dialect::Chat, started), &known, error);
         })?;
-        let shared = &self.worker.shared;
-        let mut call = pipeline::open(shared, &self.snapshot, (id, Dialect::Chat, started), understood);
+        let mut call = pipeline::open(&self.worker, &self.snapshot, (id, Dialect::Chat, started), understood);
         call.receipt.about.experiment.get_or_insert(group);
         Ok(call)
     }
@@ -197,7 +232,7 @@ impl Bench {
             body,
             keep: None,
         };
-        let at = At { snapshot: &self.snapshot, started, alone: true };
+        let at = At { snapshot: &self.snapshot, started, alone: true, mirrored: None };
         pipeline::place(&self.worker, Dialect::Chat, received, at, known)
     }
 }

@@ -29,6 +29,8 @@ pub(super) struct Lane {
     pub(super) text: String,
     /// The tools that it calls.
     pub(super) calls: Vec<Called>,
+    /// What its target could not carry, by the client's names.
+    pub(super) dropped: Vec<String>,
     /// How it went, once it is over.
     pub(super) ended: Option<Ended>,
     started: Instant,
@@ -97,6 +99,7 @@ impl Lane {
             id,
             text: String::new(),
             calls: Vec::new(),
+            dropped: Vec::new(),
             ended: None,
             started,
             taken: 0,
@@ -111,7 +114,9 @@ impl Lane {
         loop {
             match &mut self.state {
                 State::Attempting(attempting) => match ready!(attempting.as_mut().poll(cx)) {
-                    Ok(Answered { call, answer: Answer::Live(live), .. }) => {
+                    Ok(Answered { call, dropped, answer: Answer::Live(live) }) => {
+                        call.receipt.shared.metrics.dropped(&dropped);
+                        self.dropped = dropped;
                         self.state = State::Answering(Box::new(Streaming::new(call, live, NEVER)));
                     }
                     // A call for a stream is answered with one; anything else is a fault of ours.

@@ -46,7 +46,7 @@ impl Panel {
         (id, started): (&RequestId, Instant),
     ) -> Result<Self, GatewayError> {
         let Question { dialect, body, peek, models, place } = question;
-        let at = At { snapshot, started, alone: true };
+        let at = At { snapshot, started, alone: true, mirrored: None };
         let mut placed = Vec::with_capacity(models.len());
         for (index, name) in models.into_iter().enumerate() {
             let mut known = Known { key: Some(Arc::clone(&sender.key)), model: name.clone(), stream: true };
@@ -71,7 +71,7 @@ impl Panel {
         let group: Arc<str> = Arc::from(format!("compare:{}", id.as_str()));
         let lanes = placed.into_iter().map(|(name, id, understood, known)| match understood {
             Ok(understood) => {
-                let mut call = pipeline::open(&worker.shared, snapshot, (&id, dialect, started), understood);
+                let mut call = pipeline::open(worker, snapshot, (&id, dialect, started), understood);
                 call.receipt.about.experiment.get_or_insert_with(|| Arc::clone(&group));
                 Lane::asking(name, worker, call)
             }

@@ -42,6 +42,9 @@ pub(super) fn result(lane: &Lane) -> Value {
         "total_ms": ended.total_ms,
         "error": ended.error.as_ref().map(error),
     });
+    if !lane.dropped.is_empty() {
+        result["dropped"] = json!(lane.dropped);
+    }
     if !lane.calls.is_empty() {
         result["tool_calls"] = calls.collect::<Vec<Value>>().into();
     }

@@ -12,6 +12,7 @@ mod places;
 mod presets;
 mod routing;
 mod rules;
+mod shadows;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -71,6 +72,7 @@ pub(crate) fn check(read: Read, source: &str, env: &Env, problems: &mut Vec<Prob
     let choosing = checker.choosing(&raw.routing, &model_names);
     let budget_per_request = checker.budget_per_request(&raw.routing);
     let experiments = checker.experiments(raw, &model_names);
+    let shadows = checker.shadows(&raw.shadows, &model_names);
     let deadlines = deadlines(&raw.timeouts);
     let deployments = checker.deployments(raw, &catalog, &model_names, deadlines);
     let mut config = Config {
@@ -103,6 +105,8 @@ pub(crate) fn check(read: Read, source: &str, env: &Env, problems: &mut Vec<Prob
         choosing,
         budget_per_request,
         experiments,
+        shadows,
+        learns_from_judges: raw.compare.learn,
         warnings: checker.warnings,
     };
     problems.iter_mut().chain(&mut config.warnings).for_each(|problem| problem.hide(&read.filled));

@@ -81,6 +81,10 @@ pub struct Config {
     pub budget_per_request: Option<NanoUsd>,
     /// Models whose traffic is split.
     pub experiments: Vec<ExperimentEntry>,
+    /// Models that are shown what is asked of others.
+    pub shadows: Vec<Shadow>,
+    /// Whether the router learns from the judges of comparisons.
+    pub learns_from_judges: bool,
     /// Whether streams may carry what the oldest clients do not understand: keep-alive comments.
     /// Off by `streaming_beta: false` and by `DISABLE_STREAMING_BETA=1` in the environment.
     pub streaming_beta: bool,
@@ -95,6 +99,34 @@ pub struct Metric {
     pub worst: f64,
     /// The best value.
     pub best: f64,
+}
+
+/// A model that is shown what is asked of another one.
+#[derive(Clone, Debug)]
+pub struct Shadow {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Whose requests it is shown.
+    pub traffic: Traffic,
+    /// The model, by any name.
+    pub to: String,
+    /// How many of a million requests it is shown.
+    pub per_million: u32,
+    /// The requests that take part; `None` takes all.
+    pub condition: Option<Condition>,
+    /// What it may cost in a day (UTC).
+    pub budget_per_day: NanoUsd,
+    /// Requests that it is shown at once.
+    pub max_in_flight: u32,
+}
+
+/// Requests of one kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Traffic {
+    /// Those that leave the choice of a model to the gateway.
+    Auto,
+    /// Those of a model, by its id.
+    Model(String),
 }
 
 /// One concrete upstream of a model.

@@ -81,6 +81,10 @@ pub struct RawConfig {
     pub routing: RawRouting,
     /// Models whose traffic is split.
     pub experiments: Vec<RawExperiment>,
+    /// Models that are shown what is asked of others, without anybody's seeing their answers.
+    pub shadows: Vec<RawShadow>,
+    /// Comparisons of models (`POST /v1/compare`).
+    pub compare: RawCompare,
     /// Whether streams may carry what the oldest clients do not understand (keep-alive comments). Default:
     /// true, unless the environment has `DISABLE_STREAMING_BETA=1`.
     pub streaming_beta: Option<bool>,
@@ -383,6 +387,37 @@ pub struct RawPreset {
     pub parameters: Parameters,
     /// Which providers may answer, and which should; what a request says itself wins.
     pub provider: Preferences,
+}
+
+/// A model that is shown what is asked of another one, after the client has its answer.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawShadow {
+    /// Its name in records and metrics.
+    pub name: Located<String>,
+    /// The model whose requests it is shown, by any of its names; `auto` for those that leave the choice to the
+    /// gateway.
+    pub model: Located<String>,
+    /// The model that answers for nobody, by any of its names.
+    pub to: Located<String>,
+    /// How many of a hundred requests it is shown; 0.5 is one of two hundred.
+    pub percent: Located<f64>,
+    /// The requests that take part. Default: all.
+    #[serde(default, rename = "if")]
+    pub condition: Option<Located<String>>,
+    /// US dollars that it may cost in a day (UTC).
+    pub budget_per_day: Located<f64>,
+    /// Requests that it is shown at once; more are not shown to it. Default: 4.
+    #[serde(default)]
+    pub max_in_flight: Option<Located<u32>>,
+}
+
+/// Comparisons of models.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawCompare {
+    /// Whether the router learns from the scores that a client's judge gives. Default: false.
+    pub learn: bool,
 }
 
 /// A rule: `if` a condition holds, `use` a model. A rule without `if` holds always.

@@ -95,6 +95,8 @@ const NAMELESS: &[&str] = &[
     "routes",
     "routing",
     "experiments",
+    "shadows",
+    "compare",
     "streaming_beta",
 ];
 

@@ -16,6 +16,8 @@ mod files;
 mod presets;
 /// Rules, and what the seeds' own choose.
 mod rules;
+/// Shadow traffic.
+mod shadows;
 
 /// All that is wrong with a text, as a terminal shows it.
 fn check(yaml: &str) -> String {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::HeaderMap;
 use nova_ledger::Key;
+use nova_route::rules::{Condition, OfModel};
 use nova_route::{Controls, Facts, Named, Needs};
 use nova_wire::{Dialect, Peek};
 use serde_json::{Map, Value};
@@ -15,7 +16,7 @@ use crate::error::{Code, GatewayError};
 use crate::snapshot::Snapshot;
 
 const BUDGET: &str = "x-novastack-budget";
-const TASK: &str = "x-novastack-task";
+pub(crate) const TASK: &str = "x-novastack-task";
 
 /// A request to find a place for.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +53,19 @@ pub(super) struct Learnt<'a> {
 /// # Errors
 /// 400 for a budget that is no amount.
 pub(super) fn learn<'a>(snapshot: &Snapshot, asking: &Asking<'a>) -> Result<Learnt<'a>, GatewayError> {
-    let needs = snapshot.table.needs(&asking.peek.model);
+    learn_for(snapshot, asking, snapshot.table.needs(&asking.peek.model))
+}
+
+/// Whether a request meets a condition that stands beside the rules.
+pub(crate) fn holds(snapshot: &Snapshot, asking: &Asking<'_>, condition: &Condition, now_ms: i64) -> bool {
+    let asks = condition.asks();
+    let needs = Needs { text: asks.text, metadata: asks.metadata, session: false, choice: true };
+    // A budget that is no amount was refused, where it counts.
+    let learnt = learn_for(snapshot, asking, needs).unwrap_or_default();
+    asking.with_facts(&learnt, now_ms, |facts| condition.holds(facts, &OfModel::default()))
+}
+
+fn learn_for<'a>(snapshot: &Snapshot, asking: &Asking<'a>, needs: Needs) -> Result<Learnt<'a>, GatewayError> {
     let mut learnt = Learnt { needs, ..Learnt::default() };
     if needs.choice {
         let of_key = asking.key.and_then(|key| key.routing.request_budget);

@@ -53,8 +53,9 @@ use crate::compare;
 use crate::config::Preset;
 use crate::conversation::{self, Keep, Resumed};
 use crate::error::{GatewayError, Upstream};
+use crate::shadow::{self, Drawn, Mirror};
 use crate::snapshot::Snapshot;
-use crate::state::{RequestId, Shared, Worker};
+use crate::state::{RequestId, Worker};
 
 /// The context of one request, from its routing to its settlement.
 #[derive(Debug)]
@@ -92,7 +93,7 @@ pub struct Call {
 impl Call {
     /// Keeps the thinking before calls of tools, for when the client comes back without it.
     fn keep(&self, thought: Option<Box<Thought>>) {
-        if let Some(thought) = thought {
+        if let Some(thought) = thought.filter(|_| !self.receipt.shadows) {
             self.receipt.shared.recall.keep(self.receipt.key.id, *thought);
         }
     }
@@ -147,7 +148,7 @@ async fn stages(
     let snapshot = worker.shared.snapshot.load_full();
     let mut known = Known::default();
     let received = receive(worker, asked, request, &snapshot, &mut known).await;
-    let at = At { snapshot: &snapshot, started, alone: false };
+    let at = At { snapshot: &snapshot, started, alone: false, mirrored: Some(id) };
     let understood = match received {
         Ok(received) if compare::is_asked(&snapshot, &received.peek.model) => {
             let at = (&snapshot, id, started);
@@ -163,7 +164,7 @@ async fn stages(
         }
     };
     let keep = understood.keep.take();
-    let call = open(&worker.shared, &snapshot, (id, asked.dialect, started), understood);
+    let call = open(worker, &snapshot, (id, asked.dialect, started), understood);
     let response =
         if call.peek.stream { relay::stream(worker, call).await } else { relay::whole(worker, call).await }?;
     match keep {
@@ -198,6 +199,8 @@ pub(crate) struct At<'a> {
     pub(crate) started: Instant,
     /// Whether no other model may answer in the place of the one that is asked for.
     pub(crate) alone: bool,
+    /// The id by which shadows are drawn; `None` where none may see it.
+    pub(crate) mirrored: Option<&'a RequestId>,
 }
 
 /// A request that has a plan.
@@ -214,6 +217,32 @@ pub(crate) struct Understood {
     strict: bool,
     pub(crate) beta: Option<HeaderValue>,
     keep: Option<Box<Keep>>,
+    /// Who else is to see it.
+    drawn: Option<Box<Drawn>>,
+}
+
+impl Understood {
+    /// A request of the gateway's own, with a plan.
+    pub(crate) fn plain(
+        key: Arc<Key>,
+        (body, peek): (Bytes, Peek),
+        route: Routed,
+        beta: Option<HeaderValue>,
+    ) -> Self {
+        Self {
+            key,
+            permit: None,
+            body,
+            peek,
+            route,
+            preset: None,
+            written: None,
+            strict: false,
+            beta,
+            keep: None,
+            drawn: None,
+        }
+    }
 }
 
 /// Stages 1 to 4.
@@ -225,7 +254,7 @@ pub(crate) async fn understand(
     known: &mut Known,
 ) -> Result<Understood, GatewayError> {
     let received = receive(worker, asked, request, snapshot, known).await?;
-    place(worker, asked.dialect, received, At { snapshot, started, alone: false }, known)
+    place(worker, asked.dialect, received, At { snapshot, started, alone: false, mirrored: None }, known)
 }
 
 /// Stages 1 to 3.
@@ -257,7 +286,7 @@ pub(crate) fn place(
     at: At<'_>,
     known: &mut Known,
 ) -> Result<Understood, GatewayError> {
-    let At { snapshot, started, alone } = at;
+    let At { snapshot, started, alone, mirrored } = at;
     let Received { key, permit, headers, body, peek, keep } = received;
     let Controlled { body, peek, mut controls, preset, written } =
         controls::take((snapshot, Some(&key)), dialect, (body, peek))?;
@@ -276,22 +305,33 @@ pub(crate) fn place(
         known.model.clone_from(&peek.model);
         known.stream = peek.stream;
     })?;
+    let drawn = match mirrored {
+        Some(id) if !snapshot.shadows.is_empty() => shadow::draw(snapshot, id, &asking, &route.plan),
+        _ => None,
+    };
     let whole = controls.is_some_and(|controls| controls.provider.require_parameters == Some(true));
     let strict = whole || headers.get("x-novastack-strict").is_some_and(|value| value == "true");
     let beta = headers.get("anthropic-beta").cloned();
-    Ok(Understood { key, permit, body: detached(body), peek, route, preset, written, strict, beta, keep })
+    let body = detached(body);
+    Ok(Understood { key, permit, body, peek, route, preset, written, strict, beta, keep, drawn })
 }
 
 /// Stage 5, and the context that travels from there.
 pub(crate) fn open(
-    shared: &Arc<Shared>,
+    worker: &Arc<Worker>,
     snapshot: &Arc<Snapshot>,
     (id, dialect, started): (&RequestId, Dialect, Instant),
     understood: Understood,
 ) -> Call {
-    let Understood { key, permit, body, peek, route, preset, written, strict, beta, .. } = understood;
+    let Understood { key, permit, body, peek, route, preset, written, strict, beta, drawn, .. } = understood;
     let Routed { plan, task, about, learning } = route;
+    let mirror = drawn.map(|drawn| {
+        let (worker, snapshot) = (Arc::clone(worker), Arc::clone(snapshot));
+        Box::new(Mirror { worker, snapshot, of: id.clone(), key: Arc::clone(&key), dialect, drawn: *drawn })
+    });
+    let shared = &worker.shared;
     let mut receipt = reserve::reserve(shared, snapshot, (id, dialect, started), key, (&peek, &plan));
+    receipt.mirror = mirror;
     if let Some(written) = written {
         receipt.model = Arc::from(written);
     }

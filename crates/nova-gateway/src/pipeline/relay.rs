@@ -235,7 +235,7 @@ fn describe(call: &Call, (dropped, meter): (&[String], &Meter), headers: &mut He
 
 /// Names in a header. Some are the client's own words (a tool's name), so what a header cannot carry is
 /// shown as `?`, and a long list is cut.
-fn listed(names: &[String]) -> HeaderValue {
+pub(crate) fn listed(names: &[String]) -> HeaderValue {
     const LONGEST: usize = 1024;
     let visible = |c: char| if c == ' ' || c.is_ascii_graphic() { c } else { '?' };
     let text: String = names.join(", ").chars().map(visible).take(LONGEST).collect();

@@ -15,6 +15,7 @@ use nova_wire::{Dialect, Meter, Peek};
 
 use crate::learnt::Learning;
 use crate::pipeline::settle::{self, Bill, Outcome};
+use crate::shadow::{self, Mirror};
 use crate::snapshot::{Deployment, Snapshot};
 use crate::state::{RequestId, Shared};
 
@@ -54,6 +55,10 @@ pub struct Receipt {
     pub(crate) upstream_us: u64,
     /// What its record says beside what it did.
     pub(crate) about: About,
+    /// Whether it is a shadow's, which is no client's.
+    pub(crate) shadows: bool,
+    /// Who else is to see the request.
+    pub(crate) mirror: Option<Box<Mirror>>,
     /// What it came to, once it is settled.
     pub(crate) bill: Option<Bill>,
     settled: bool,
@@ -106,6 +111,8 @@ pub fn reserve(
         busy: None,
         upstream_us: 0,
         about: About::default(),
+        shadows: false,
+        mirror: None,
         bill: None,
         settled: false,
     }
@@ -137,6 +144,9 @@ impl Receipt {
             self.shared.metrics.open_receipts.fetch_sub(1, Ordering::Relaxed);
             self.shared.metrics.reserved.fetch_sub(self.upper_bound.nanos(), Ordering::Relaxed);
             self.bill = Some(settle::settle(self, outcome, meter));
+            if let (Some(mirror), Outcome::Done) = (self.mirror.take(), outcome) {
+                shadow::follow(mirror);
+            }
         }
     }
 }

@@ -94,7 +94,7 @@ pub fn settle(receipt: &mut Receipt, outcome: Outcome<'_>, meter: &Meter) -> Bil
     let error = outcome.error();
     let About { task, session, experiment, preset, decision } = std::mem::take(&mut receipt.about);
     let record = Box::new(UsageRecord {
-        key_id: Some(receipt.key.id),
+        key_id: (!receipt.shadows).then_some(receipt.key.id),
         model_answered: deployment.map(|deployment| Arc::clone(&deployment.model)),
         provider: deployment.map(|deployment| Arc::clone(&deployment.provider)),
         deployment: deployment.map(|deployment| Arc::clone(&deployment.name)),
@@ -130,7 +130,10 @@ pub fn settle(receipt: &mut Receipt, outcome: Outcome<'_>, meter: &Meter) -> Bil
     let counters = deployment.map(|deployment| {
         deployment.counters.get_or_init(|| metrics.of_model(&deployment.provider, &deployment.model))
     });
-    metrics.settled(&record, counters, meter.bad_events, unpriced);
+    if !receipt.shadows {
+        metrics.settled(&record, meter.bad_events);
+    }
+    metrics.spent(&record, counters, unpriced);
     log(&record, error);
     receipt.shared.usage.submit(record);
     Bill { usage, cost: (!unpriced).then_some(cost) }

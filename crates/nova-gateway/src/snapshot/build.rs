@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::{Deployment, ListedModel, Snapshot};
 use crate::config::{self, Config, Preset};
 use crate::learnt::Known;
+use crate::shadow::Shadow;
 use crate::warnings::Warnings;
 
 /// Failures in a row after which a deployment rests.
@@ -86,8 +87,15 @@ impl Snapshot {
             metrics: config.metrics.clone(),
             counters: config.count_tokens.clone(),
             keep_alive: config.streaming_beta,
+            shadows: config.shadows.iter().map(|shadow| shadow_of(shadow, before)).collect(),
+            learns_from_judges: config.learns_from_judges,
         })
     }
+}
+
+fn shadow_of(configured: &config::Shadow, before: Option<&Snapshot>) -> Arc<Shadow> {
+    let before = before.and_then(|before| before.shadows.iter().find(|it| *it.name() == configured.name));
+    Arc::new(Shadow::new(configured, before.map(|before| &**before)))
 }
 
 /// What is known of a model: its place in the table is that in the catalogue.

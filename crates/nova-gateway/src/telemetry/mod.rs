@@ -43,6 +43,7 @@ pub const METRICS: &[(&str, &str, &str)] = &[
     ("novastack_upstream_connections", "", "Open connections to providers."),
     ("novastack_recalled_calls", "", "Calls of tools whose thinking is kept for the next turn."),
     ("novastack_recalled_bytes", "", "Bytes of that thinking."),
+    ("novastack_shadows_total", "shadow, result", "Requests that a shadow was drawn for: answered, failed, busy (as many as may be were under way), over_budget, unfit (no deployment may or can take them)."),
     ("novastack_reloads_total", "result", "Reloads of the configuration."),
 ];
 
@@ -79,6 +80,12 @@ struct TokenLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ShadowLabels {
+    shadow: Arc<str>,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReloadLabels {
     result: &'static str,
 }
@@ -111,6 +118,7 @@ pub struct Metrics {
     bad_events: Counter,
     dropped_fields: Counter,
     drifts: Family<ModelLabels, Counter>,
+    shadows: Family<ShadowLabels, Counter>,
     reloads: Family<ReloadLabels, Counter>,
     open: Gauge,
     held: Gauge,
@@ -146,6 +154,7 @@ impl Metrics {
             bad_events: Counter::default(),
             dropped_fields: Counter::default(),
             drifts: Family::default(),
+            shadows: Family::default(),
             reloads: Family::default(),
             open: Gauge::default(),
             held: Gauge::default(),
@@ -203,6 +212,7 @@ impl Metrics {
             self.dropped_fields.clone(),
         );
         r.register("novastack_model_drift", help("novastack_model_drift_total"), self.drifts.clone());
+        r.register("novastack_shadows", help("novastack_shadows_total"), self.shadows.clone());
         r.register("novastack_reloads", help("novastack_reloads_total"), self.reloads.clone());
         r.register("novastack_open_receipts", help("novastack_open_receipts"), self.open.clone());
         r.register("novastack_reserved_nanousd", help("novastack_reserved_nanousd"), self.held.clone());
@@ -230,6 +240,11 @@ impl Metrics {
         self.drifts.get_or_create(&labels).inc();
     }
 
+    /// Counts a request that a shadow was drawn for.
+    pub fn shadowed(&self, shadow: &Arc<str>, result: &'static str) {
+        self.shadows.get_or_create(&ShadowLabels { shadow: Arc::clone(shadow), result }).inc();
+    }
+
     /// Counts a reload of the configuration.
     pub fn reloaded(&self, ok: bool) {
         self.reloads.get_or_create(&ReloadLabels { result: if ok { "ok" } else { "refused" } }).inc();
@@ -246,14 +261,8 @@ impl Metrics {
         ModelCounters { tokens, cost }
     }
 
-    /// Counts a settled request; `answered` are the counters of who answered it.
-    pub fn settled(
-        &self,
-        record: &UsageRecord,
-        answered: Option<&ModelCounters>,
-        bad_events: u64,
-        unpriced: bool,
-    ) {
+    /// Counts a client's request that is settled.
+    pub fn settled(&self, record: &UsageRecord, bad_events: u64) {
         let labels = RequestLabels {
             dialect: record.dialect.as_str(),
             outcome: record.outcome.as_str(),
@@ -268,6 +277,10 @@ impl Metrics {
         if bad_events > 0 {
             self.bad_events.inc_by(bad_events);
         }
+    }
+
+    /// Counts what a request has used; `answered` are the counters of who answered it.
+    pub fn spent(&self, record: &UsageRecord, answered: Option<&ModelCounters>, unpriced: bool) {
         if let Some(counters) = answered {
             let usage = &record.usage;
             let counts = [usage.input, usage.cache_read, usage.cache_write, usage.output, usage.reasoning];

@@ -327,3 +327,27 @@ async fn a_judge_sees_the_answers_without_names_and_its_verdict_is_read_strictly
     assert_eq!((&said["winner"], &said["scores"]), (&Value::Null, &json!({})));
     assert_eq!(said["error"]["code"], "schema_mismatch", "{said}");
 }
+
+#[tokio::test]
+async fn a_judge_teaches_the_router_where_the_operator_wants_that() {
+    for learn in [false, true] {
+        let (a, b) = (upstream(says(&["one"], 1)).await, upstream(says(&["two"], 1)).await);
+        let verdict = r#"{"scores":{"A":9,"B":9},"winner":"A","reason":"equal"}"#;
+        let judge = upstream(Script::json(200, &[], chat_reply(verdict))).await;
+        let yaml = models(&[("a", &a.url(), 1), ("b", &b.url(), 1), ("j", &judge.url(), 1)]);
+        let gateway = TestGateway::start(&format!("{yaml}compare: {{ learn: {learn} }}\n")).await;
+        let mut body = asks(&["a", "b"]);
+        body["judge"] = "j".into();
+        let task = [("x-novastack-task", "code")];
+        let reply = gateway.post_with("/v1/compare", body.to_string(), &task).await;
+        assert_eq!(reply.json()["judge"]["error"], Value::Null, "{}", reply.text());
+        let worked = |model: &str| gateway.quality()[model]["code"][0].as_f64();
+        assert_eq!(
+            (worked("a").is_some(), worked("b").is_some(), worked("j").is_some()),
+            (learn, learn, false)
+        );
+        if let Some(worked) = worked("a") {
+            assert!((worked - 0.9).abs() < 0.01, "{worked}");
+        }
+    }
+}

@@ -22,4 +22,5 @@ mod reload;
 mod requests;
 mod rules;
 mod services;
+mod shadows;
 mod streams;
