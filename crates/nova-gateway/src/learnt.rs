@@ -212,10 +212,24 @@ pub(crate) async fn recall_answers(shared: &Shared) {
         Err(error) => return tracing::warn!(%error, "the lengths of past answers could not be read"),
     };
     let snapshot = shared.snapshot.load();
+    let mut all = [(0, 0.0); KINDS];
     for stat in stats {
+        let kind = Kind::of(stat.task.as_deref());
+        // What is not told apart by task is every answer.
+        let places = [kind as usize, Kind::Other as usize];
+        for &place in &places[..1 + usize::from(kind != Kind::Other)] {
+            let (count, tokens) = &mut all[place];
+            *count += stat.count;
+            *tokens += stat.mean * stat.count as f64;
+        }
         let known = snapshot.table.find(&stat.model).and_then(|model| snapshot.known.get(model));
         if let Some(known) = known {
-            known.cells.recall_answers(Kind::of(stat.task.as_deref()), stat.count, stat.mean as f32);
+            known.cells.recall_answers(kind, stat.count, stat.mean as f32);
+        }
+    }
+    for ((kind, _), (count, tokens)) in Kind::ALL.into_iter().zip(all) {
+        if count > 0 {
+            snapshot.everyone.recall_answers(kind, count, (tokens / count as f64) as f32);
         }
     }
 }
