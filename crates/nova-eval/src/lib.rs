@@ -5,7 +5,7 @@
 //! stands in `nova-route`, and this crate only makes its tables and judges its answers.
 //!
 //! Reading order: [`outcomes`] are graded answers and [`prices`] what they cost; [`train`] learns from them;
-//! [`judge`] measures; [`suite`] says what is measured on which data; a [`report`] is what comes out.
+//! [`tasks`] trains and judges the classifier of tasks; [`judge`] measures; [`suite`] says what is measured on which data; a [`report`] is what comes out.
 
 mod draw;
 mod hash;
@@ -14,4 +14,5 @@ pub mod outcomes;
 pub mod prices;
 pub mod report;
 pub mod suite;
+pub mod tasks;
 pub mod train;

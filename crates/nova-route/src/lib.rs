@@ -27,7 +27,7 @@ mod router;
 pub mod rules;
 mod select;
 mod table;
-mod task;
+pub mod task;
 mod world;
 
 pub use controls::{
@@ -41,5 +41,5 @@ pub use plan::{Attempt, DeploymentId, Exposure, Missing, NoRoute, Plan, Preferen
 pub use router::{Judged, RuleEntry};
 pub use select::plan;
 pub use table::{Candidate, Choosing, ModelEntry, Needs, Table, TableBuilder, TableError};
-pub use task::{Classifier, KEYWORDS};
+pub use task::Classifier;
 pub use world::{Estimate, Health, Signals, World};

@@ -77,7 +77,7 @@ impl Bench {
         sender: &Sender,
         (dialect, body): (Dialect, &[u8]),
     ) -> Result<Self, GatewayError> {
-        let request = said::last(dialect, body).unwrap_or_default();
+        let request = said::last(dialect, body).map(|said| said.text).unwrap_or_default();
         let (worker, snapshot, sender) = (Arc::clone(worker), Arc::clone(snapshot), sender.clone());
         let bench = Self { worker, snapshot, judge, sender, request };
         // Whether the name is a model's is seen before anybody is paid.

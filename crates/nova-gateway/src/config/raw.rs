@@ -321,8 +321,8 @@ pub struct RawTelemetry {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawRouting {
-    /// Who decides what a request is about, where no header `x-novastack-task` says it: `keywords`, or `none`.
-    /// Default: `none`.
+    /// Who decides what a request is about, where no header `x-novastack-task` says it: `learned`, `keywords`, or
+    /// `none`. Default: `learned`.
     pub classifier: Option<Located<String>>,
     /// By what a model is chosen for those who ask for `auto`: `capable`, `cheap`, `fast`, `throughput`, `best` or
     /// `budget`; docs/guides/routing.md says what they are. Default: `capable`.

@@ -10,8 +10,8 @@ use nova_route::{Controls, Facts, Named, Needs};
 use nova_wire::{Dialect, Peek};
 use serde_json::{Map, Value};
 
-use super::said;
 use super::session::{self, Who};
+use super::task;
 use crate::error::{Code, GatewayError};
 use crate::snapshot::Snapshot;
 
@@ -45,6 +45,8 @@ pub(super) struct Learnt<'a> {
     pub(super) needs: Needs,
     pub(super) task: Option<Cow<'a, str>>,
     task_confidence: Option<f64>,
+    lang: Option<&'static str>,
+    complexity: Option<f64>,
     metadata: Map<String, Value>,
 }
 
@@ -76,11 +78,13 @@ fn learn_for<'a>(snapshot: &Snapshot, asking: &Asking<'a>, needs: Needs) -> Resu
     if needs.text {
         let told = asking.headers.get(TASK).and_then(|value| value.to_str().ok()).map(str::trim);
         learnt.task = told.filter(|task| !task.is_empty()).map(Cow::Borrowed);
+        let verdict = task::judge(snapshot.classifier, asking);
+        (learnt.lang, learnt.complexity) = (verdict.lang, verdict.complexity);
         if learnt.task.is_some() {
             learnt.task_confidence = Some(1.0);
-        } else if snapshot.classifier != nova_route::Classifier::None {
-            let said = said::last(asking.dialect, asking.body);
-            learnt.task = said.and_then(|said| snapshot.classifier.task(&said)).map(Cow::Borrowed);
+        } else {
+            learnt.task = verdict.name.map(Cow::Borrowed);
+            learnt.task_confidence = verdict.confidence;
         }
     }
     if needs.session {
@@ -153,6 +157,8 @@ impl Asking<'_> {
             user: learnt.who.user,
             task: learnt.task.as_deref(),
             task_confidence: learnt.task_confidence,
+            lang: learnt.lang,
+            complexity: learnt.complexity,
             budget: learnt.budget,
             quality_per_usd: learnt.quality_per_usd,
             data: self.key.map(|key| &key.routing.data),

@@ -29,6 +29,7 @@ pub mod route;
 pub(crate) mod said;
 mod session;
 pub mod settle;
+mod task;
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -21,14 +21,34 @@ pub(super) const NAMES: [&str; GROUPS] = {
     names
 };
 
+/// The place of a group, worked out by the compiler.
+pub(super) const fn group(name: &str) -> usize {
+    let mut at = 0;
+    while !is(NAMES[at], name) {
+        at += 1;
+    }
+    at
+}
+
+const fn is(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let mut at = 0;
+    while at < one.len() && at < other.len() && one[at] == other[at] {
+        at += 1;
+    }
+    at == one.len() && at == other.len()
+}
+
 /// The most words of a phrase.
 const LONGEST: usize = 4;
 /// Slots of the table, some times as many as there are phrases.
 const SLOTS: usize = 16_384;
+/// Says of the beginning of a phrase that more may follow; no group has this bit.
+const GOES_ON: u64 = 1 << 63;
 
 /// The groups and their phrases, which `|` separates.
 #[rustfmt::skip]
-const TABLE: [(&str, &str); 44] = [
+const TABLE: [(&str, &str); 45] = [
     ("code: act", "implement|debug|refactor|compile|code|program|script|deploy|unit test|write code|write a program|write a function|write a script|write a query|write a class|write a method|编写|编程|写代码|实现|调试|重构|修复|优化|运行|注释|напиши код|программу|скрипт|código|codigo|programme|programmiere"),
     ("code: thing", "function|script|program|api|class|method|array|variable|algorithm|database|query|regex|bug|code|codebase|compiler|exception|stack trace|traceback|loop|recursion|pointer|struct|string|boolean|integer|endpoint|server|client|frontend|backend|repository|commit|container|cluster|plugin|module|package|library|framework|component|app|website|webpage|button|data structure|linked list|binary tree|hash map|hashmap|queue|stack|terminal|command line|config|json|yaml|xml|csv|html|css|dataframe|tuple|dictionary|pseudocode|parameter|callback|thread|async|代码|函数|程序|脚本|算法|数组|变量|数据库|接口|类名|列表|字典|代码片段|参数|返回值|正则|网页|排序算法|解释器|编译|线程"),
     ("code: language", "python|java|javascript|typescript|c|cpp|c sharp|csharp|rust|golang|go code|bash|shell|powershell|php|ruby|kotlin|swift|scala|matlab|sql|mysql|postgres|postgresql|sqlite|mongodb|react|vue|angular|nextjs|node|nodejs|django|flask|fastapi|spring|laravel|docker|kubernetes|linux|ubuntu|terraform|aws|azure|git|github|numpy|pandas|pytorch|tensorflow|opencv|selenium|playwright|excel|vba|arduino|unity|unreal|qt|latex|assembly|verilog|lua|perl|haskell|dart|flutter|android|ios|redis|kafka|nginx|webpack|graphql|opengl|cuda|spark|airflow|jquery|dotnet|asp|wordpress|blazor|snowflake"),
@@ -44,6 +64,7 @@ const TABLE: [(&str, &str); 44] = [
     ("creative: length", "words|paragraphs|lines|pages|word essay|short|long|detailed|funny|humorous|romantic|dark|dramatic|emotional|catchy|creative|creatively|original|字|段落|生动|有趣|幽默|感人"),
     ("ideas", "brainstorm|ideas|suggestions|suggest|tips|recommend|recommendations|advice|ways to|best way|best ways|how to|how can i|how do i|how should i|names for|list of|plan|itinerary|schedule|strategy|strategies|steps|guide|what should|建议|方法|想法|主意|推荐|如何|怎样|怎么|提供一些|列举|列出|方案|计划|措施|策略|步骤|技巧|提出|应该"),
     ("explain", "explain|describe|define|definition|meaning of|difference between|differences between|compare|comparison|pros and cons|advantages|disadvantages|what is|what are|tell me about|discuss|why is|why are|why do|why does|how does|how do|overview|introduction to|history of|impact of|role of|importance of|benefits of|解释|描述|介绍|什么是|区别|为什么|原因|含义|定义|说明|阐述|优点|缺点|作用|是什么|有哪些|的影响|объясни|почему|explique|explica|erkläre"),
+    ("analysis", "analyze|analyse|analysis|research|explain|compare|assess|investigate|examine|discuss|evaluate|interpret|critique|分析|解释|研究|比较|评估|讨论|探讨|阐述"),
     ("question: who", "who|whom|whose|谁|哪位|кто|quién|wer|qui"),
     ("question: what", "what|which|什么|哪个|哪些|哪种|哪一|что|какой|какая|qué|cuál|was|welche|quel|quelle"),
     ("question: when and where", "when|where|what year|which year|which country|which city|何时|哪里|哪年|何地|哪国|哪个国家|什么时候|多久|когда|где|cuándo|dónde|wann|wo|quand|où"),
@@ -78,19 +99,24 @@ const TABLE: [(&str, &str); 44] = [
 /// The phrases of all groups by the hash of their words.
 #[derive(Debug)]
 pub(super) struct Lexicon {
-    /// The hash of a phrase, and the groups that have it, as bits; no groups where nothing is.
-    slots: Box<[(u32, u64)]>,
+    /// The hash of a phrase or of its beginning; zero where nothing is.
+    phrases: Box<[u32]>,
+    /// The groups that have it, as bits, and [`GOES_ON`].
+    groups: Box<[u64]>,
 }
 
 impl Lexicon {
     pub(super) fn new() -> Self {
-        let mut lexicon = Self { slots: vec![(0, 0); SLOTS].into_boxed_slice() };
+        let mut lexicon = Self { phrases: vec![0; SLOTS].into(), groups: vec![0; SLOTS].into() };
         let (mut folded, mut words) = (Vec::new(), Vec::new());
         for (group, (_, phrases)) in TABLE.iter().enumerate() {
             for phrase in phrases.split('|') {
                 for form in forms(phrase) {
                     fold([&form, ""], &mut folded);
                     tokens(&folded, &mut words);
+                    for length in 1..words.len() {
+                        lexicon.add(hash(&words[..length]), GOES_ON);
+                    }
                     lexicon.add(hash(&words), 1 << group);
                 }
             }
@@ -107,7 +133,11 @@ impl Lexicon {
             let mut phrase = 0;
             for token in tokens[at..].iter().take(LONGEST) {
                 phrase = step(phrase, token.hash);
-                groups |= self.find(phrase);
+                let found = self.find(phrase);
+                groups |= found & !GOES_ON;
+                if found & GOES_ON == 0 {
+                    break;
+                }
             }
             while groups != 0 {
                 let group = groups.trailing_zeros() as usize;
@@ -124,22 +154,22 @@ impl Lexicon {
     }
 
     fn add(&mut self, phrase: u32, groups: u64) {
-        let mut slot = phrase as usize % SLOTS;
-        while self.slots[slot].1 != 0 && self.slots[slot].0 != phrase {
-            slot = (slot + 1) % SLOTS;
-        }
-        self.slots[slot] = (phrase, self.slots[slot].1 | groups);
+        let slot = self.slot(phrase);
+        self.phrases[slot] = phrase;
+        self.groups[slot] |= groups;
     }
 
     fn find(&self, phrase: u32) -> u64 {
+        self.groups[self.slot(phrase)]
+    }
+
+    /// Where a phrase is, or would be.
+    fn slot(&self, phrase: u32) -> usize {
         let mut slot = phrase as usize % SLOTS;
-        loop {
-            match self.slots[slot] {
-                (_, 0) => return 0,
-                (found, groups) if found == phrase => return groups,
-                _ => slot = (slot + 1) % SLOTS,
-            }
+        while self.phrases[slot] != phrase && self.phrases[slot] != 0 {
+            slot = (slot + 1) % SLOTS;
         }
+        slot
     }
 }
 

@@ -67,6 +67,36 @@ impl Default for Features {
     }
 }
 
+/// Words that say more about a task than its class does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Hint {
+    /// Code is to be reviewed, repaired or made better.
+    Review = lexicon::group("code: review"),
+    /// Something is to be translated.
+    Translate = lexicon::group("translate"),
+    /// Something is to be explained, analysed or compared.
+    Analysis = lexicon::group("analysis"),
+    /// Reasons and steps are asked for.
+    Steps = lexicon::group("reason: steps"),
+    /// A proof or a puzzle.
+    Puzzle = lexicon::group("reason: puzzle"),
+    /// Numbers and quantities.
+    Numbers = lexicon::group("math: quantity"),
+}
+
+impl Features {
+    /// Whether the text has words of this kind.
+    pub fn hints(&self, at: Hint) -> bool {
+        self.dense[at as usize * ZONES] > 0.0
+    }
+}
+
+/// How many words the text has, as a share of 500, on a logarithmic scale.
+pub(crate) fn words_share(features: &Features) -> f32 {
+    features.dense[lexicon::GROUPS * ZONES + shape::WORDS]
+}
+
 /// Fills in the features of a text.
 pub fn extract(text: &str, into: &mut Features) {
     static LEXICON: LazyLock<Lexicon> = LazyLock::new(Lexicon::new);

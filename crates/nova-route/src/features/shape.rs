@@ -61,6 +61,8 @@ pub(super) const NAMES: [&str; SHAPES] = [
     "a table",
     "two sentences and more",
 ];
+/// The place of the number of words.
+pub(super) const WORDS: usize = 11;
 /// How many shapes there are.
 pub(super) const SHAPES: usize = 55;
 

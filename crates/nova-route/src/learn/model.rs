@@ -27,7 +27,7 @@ pub enum Kind {
     Reasoning,
     /// Stories, poems, ideas.
     Creative,
-    /// Summaries and analyses.
+    /// Summaries.
     Summarize,
     /// Rewriting and translating.
     Rewrite,
@@ -35,7 +35,7 @@ pub enum Kind {
     Extract,
     /// Questions about a document.
     DocQa,
-    /// Talk and questions of knowledge.
+    /// Talk, questions of knowledge, explanations.
     Chat,
 }
 
@@ -61,11 +61,11 @@ impl Kind {
             Some("math") => Self::Math,
             Some("reasoning") => Self::Reasoning,
             Some("creative" | "creative_writing") => Self::Creative,
-            Some("summarize" | "summarise" | "summary" | "analysis") => Self::Summarize,
+            Some("summarize" | "summarise" | "summary" | "long_document_summary") => Self::Summarize,
             Some("rewrite" | "translation" | "translate") => Self::Rewrite,
             Some("extract" | "extraction" | "classification") => Self::Extract,
             Some("doc_qa" | "long_document_qa") => Self::DocQa,
-            Some("chat" | "chat_qa") => Self::Chat,
+            Some("chat" | "chat_qa" | "analysis") => Self::Chat,
             _ => Self::Other,
         }
     }

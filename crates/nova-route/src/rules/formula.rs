@@ -252,6 +252,10 @@ fn ordered((name, variable): (&str, Variable), order: Order, value: &Value) -> R
                     .hint("write `==`, `!=`, `in`, `contains` or `matches`"));
             };
             can_be(&of, name, text)?;
+            let meant = meant(&of, text);
+            if meant.len() > 1 {
+                return Ok(Test::TextIn { of, within: equal, values: meant });
+            }
             Ok(Test::Text { of, equal, value: text.as_str().into() })
         }
         (Variable::Text(of), Value::Number(value)) if of.is_open() => {
@@ -270,6 +274,15 @@ fn ordered((name, variable): (&str, Variable), order: Order, value: &Value) -> R
             Err(Fault::new(format!("`{name}` is a yes or no"))
                 .hint(format!("write `{name}` or `not {name}`")))
         }
+    }
+}
+
+/// The values that a text written in a rule stands for: tasks have names that mean the same or that take in
+/// others.
+fn meant(of: &Text, text: &str) -> Box<[Box<str>]> {
+    match of {
+        Text::Task => crate::task::meant(text).into_iter().map(Into::into).collect(),
+        _ => Box::new([text.into()]),
     }
 }
 
@@ -310,7 +323,7 @@ fn listed(
                 Ok(())
             }
             (Variable::Text(of), Value::Text(text)) => {
-                texts.push(text.as_str().into());
+                texts.extend(meant(of, text));
                 can_be(of, name, text)
             }
             (_, Value::Bad) => Ok(()),

@@ -43,6 +43,27 @@ fn of_model() -> OfModel {
 }
 
 #[test]
+fn tasks_hold_by_every_name_that_means_them() {
+    let check = |condition: &str, task: &str, expected: bool| {
+        let facts = Facts { task: Some(task), ..facts() };
+        assert_eq!(parsed(condition).holds(&facts, &of_model()), expected, "{condition}: {task}");
+    };
+    check("task == \"code\"", "code_review", true);
+    check("task != \"code\"", "code_review", false);
+    check("task == \"code_review\"", "code", false);
+    check("task_type in [\"analysis\", \"chat\"]", "summarize", true);
+    check("task not in [\"analysis\", \"ours\"]", "summarize", false);
+    check("task == \"ours\"", "ours", true);
+    check("task == \"reasoning\"", "math", true);
+    // What is compared with other texts is compared letter by letter.
+    check("task contains \"review\"", "code_review", true);
+    // Reasoning about rules knows of it too.
+    assert!(parsed("task == \"code_review\"").implies(&parsed("task == \"coding\"")));
+    assert!(!parsed("task == \"code\" and task == \"code_review\"").is_never());
+    assert!(parsed("task == \"code\" and task == \"creative\"").is_never());
+}
+
+#[test]
 fn conditions_hold_as_they_read() {
     let check = |condition: &str, expected: bool| {
         assert_eq!(parsed(condition).holds(&facts(), &of_model()), expected, "{condition}");

@@ -13,7 +13,8 @@ use crate::config::checked::{DEFAULT_NAMES, Rule};
 use crate::config::problem::{Problem, did_you_mean};
 use crate::config::raw::{OneOrMany, RawConfig, RawRouting};
 
-const CLASSIFIERS: [(&str, Classifier); 2] = [("none", Classifier::None), ("keywords", Classifier::Keywords)];
+const CLASSIFIERS: [(&str, Classifier); 3] =
+    [("none", Classifier::None), ("keywords", Classifier::Keywords), ("learned", Classifier::Learned)];
 
 /// The model of the last rule, where it is for all that no other rule is about.
 pub(super) fn default_rule(raw: &RawConfig) -> Option<&Located<String>> {
@@ -51,14 +52,14 @@ impl Checker<'_> {
 
     /// Who decides what a request is about.
     pub(super) fn classifier(&mut self, raw: &RawRouting) -> Classifier {
-        let Some(word) = &raw.classifier else { return Classifier::None };
+        let Some(word) = &raw.classifier else { return Classifier::default() };
         if let Some((_, classifier)) = CLASSIFIERS.iter().find(|(known, _)| *known == word.value) {
             return *classifier;
         }
         let hint = did_you_mean(word, CLASSIFIERS.map(|(known, _)| known));
         self.problem(word, format!("there is no classifier `{}`", word.value)).hint =
-            hint.or_else(|| Some("write `keywords` or `none`".into()));
-        Classifier::None
+            hint.or_else(|| Some("write `learned`, `keywords` or `none`".into()));
+        Classifier::default()
     }
 
     fn rule(

@@ -1,14 +1,4 @@
-//! What a request is about, from what its human said last.
-
-/// Who decides what a request is about where it does not say it itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Classifier {
-    /// Nobody: then it is not known.
-    #[default]
-    None,
-    /// Words that give it away ([`KEYWORDS`]).
-    Keywords,
-}
+//! A plain list of words that give a task away.
 
 /// Tasks and the words that give each away. The first task with a word that stands anywhere in the text, in
 /// any case, wins.
@@ -18,17 +8,8 @@ pub const KEYWORDS: [(&str, [&str; 4]); 3] = [
     ("analysis", ["analyze", "summarize", "research", "explain"]),
 ];
 
-impl Classifier {
-    /// The task of a text, if it shows one. Does not allocate; one pass over the text.
-    pub fn task(self, said: &str) -> Option<&'static str> {
-        match self {
-            Self::None => None,
-            Self::Keywords => keywords(said),
-        }
-    }
-}
-
-fn keywords(said: &str) -> Option<&'static str> {
+/// The task of a text, if it shows one. Does not allocate; one pass over the text.
+pub(super) fn task(said: &str) -> Option<&'static str> {
     let text = said.as_bytes();
     let mut best = KEYWORDS.len();
     for (at, pair) in text.windows(2).enumerate() {
@@ -61,8 +42,7 @@ mod tests {
 
     #[test]
     fn words_give_the_task_away_in_the_order_of_the_list() {
-        let check =
-            |said: &str, task: Option<&str>| assert_eq!(Classifier::Keywords.task(said), task, "{said}");
+        let check = |said: &str, name: Option<&str>| assert_eq!(task(said), name, "{said}");
         check("Debug this Python function that's causing a memory leak", Some("code_review"));
         check("Write a short story about an AI discovering emotions", Some("creative"));
         check("Explain monads in Python", Some("analysis"));
@@ -74,15 +54,14 @@ mod tests {
         check("", None);
         check("explai", None);
         check("请debug一下", Some("code_review"));
-        assert_eq!(Classifier::None.task("Debug this"), None);
     }
 
     #[test]
     fn every_word_of_the_list_is_found() {
-        for (task, words) in KEYWORDS {
+        for (name, words) in KEYWORDS {
             for word in words {
-                assert_eq!(Classifier::Keywords.task(word), Some(task));
-                assert_eq!(Classifier::Keywords.task(&format!("x {}.", word.to_uppercase())), Some(task));
+                assert_eq!(task(word), Some(name));
+                assert_eq!(task(&format!("x {}.", word.to_uppercase())), Some(name));
             }
         }
     }
@@ -92,7 +71,7 @@ mod tests {
         fn one_pass_finds_what_a_search_for_each_word_finds(said in "[ a-eopr-t]{0,40}(debug|Story|EXPLAIN|poem|research|)[ a-z]{0,9}(code review|optimize|)") {
             let lower = said.to_lowercase();
             let searched = KEYWORDS.iter().find(|(_, words)| words.iter().any(|word| lower.contains(word)));
-            prop_assert_eq!(Classifier::Keywords.task(&said), searched.map(|(task, _)| *task));
+            prop_assert_eq!(task(&said), searched.map(|(name, _)| *name));
         }
     }
 }
