@@ -149,8 +149,7 @@ impl Writing {
     async fn stream(mut self, mut beat: Heartbeat) -> Result<Response<Outgoing>, GatewayError> {
         std::future::poll_fn(|cx| {
             let all = self.panel.poll(cx).is_ready();
-            let begun = all || self.panel.lanes.iter().any(|lane| !lane.text.is_empty());
-            if begun { Poll::Ready(()) } else { beat.poll(cx) }
+            if all || self.has_answer() { Poll::Ready(()) } else { beat.poll(cx) }
         })
         .await;
         if let Some(error) = self.panel.failure() {
@@ -197,6 +196,11 @@ impl Writing {
         (!names.is_empty()).then(|| (name, relay::listed(&names)))
     }
 
+    /// Whether at least one model has something to say.
+    fn has_answer(&self) -> bool {
+        self.panel.lanes.iter().any(|lane| !lane.text.is_empty() || lane.is_good())
+    }
+
     fn is_complete(&self) -> bool {
         self.at == self.panel.lanes.len()
     }
@@ -223,12 +227,15 @@ impl Writing {
 /// What an answer ends with beside its text: the tools that it calls, which no client could answer, and why it is
 /// not complete.
 fn conclude(lane: &Lane, out: &mut String) {
-    for call in &lane.calls {
-        out.push_str(&format!("\n\n`{}({})`", call.name, call.arguments));
-    }
-    if let Some(error) = lane.error() {
-        let what = if lane.text.is_empty() { "no answer" } else { "\n\nbroken off" };
-        out.push_str(&format!("{what}: {}", error.message));
+    let calls = lane.calls.iter().map(|call| format!("`{}({})`", call.name, call.arguments));
+    let has_content = !(lane.text.is_empty() && lane.calls.is_empty());
+    let what = if has_content { "broken off" } else { "no answer" };
+    let error = lane.error().map(|error| format!("{what}: {}", error.message));
+    for (place, note) in calls.chain(error).enumerate() {
+        if place > 0 || !lane.text.is_empty() {
+            out.push_str("\n\n");
+        }
+        out.push_str(&note);
     }
 }
 
@@ -256,7 +263,8 @@ impl Stream {
             let view = error.view(&self.writing.context.id);
             return Poll::Ready(Some(nova_wire::error::event(self.writing.context.client, &view)));
         }
-        let text = self.writing.next_text();
+        // As long as all may still fail, the stream may still end with an error.
+        let text = if self.writing.has_answer() { self.writing.next_text() } else { String::new() };
         if !text.is_empty() {
             if !std::mem::replace(&mut self.begun, true) {
                 self.composer.delta(Delta::Start { model: None, usage: None }, &mut out);

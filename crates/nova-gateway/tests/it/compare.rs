@@ -351,3 +351,93 @@ async fn a_judge_teaches_the_router_where_the_operator_wants_that() {
         }
     }
 }
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_keeps_what_came_and_says_why() {
+    let cut = || Script::sse_head(&[]).chunk(chunk(&json!({ "content": "on" }), None)).close();
+    let (a, b) = (upstream(cut()).await, upstream(says(&["two"], 1)).await);
+    let gateway = TestGateway::start(&models(&[("a", &a.url(), 1), ("b", &b.url(), 1)])).await;
+    let said = gateway.post("/v1/compare", asks(&["a", "b"]).to_string()).await.json();
+    let bad = &said["results"][0];
+    assert_eq!((&bad["text"], &bad["error"]["code"]), (&json!("on"), &json!("upstream_cut")));
+    assert_eq!((&said["cheapest"], &said["fastest"]), (&json!("b"), &json!("b")));
+    let record = gateway.record(bad["request_id"].as_str().unwrap()).await;
+    assert_eq!((&record["outcome"], &record["cost"]), (&json!("cut"), &bad["cost"]));
+    a.push(cut());
+    b.push(says(&["two"], 1));
+    let body = json!({ "model": "compare:a+b", "messages": [{ "role": "user", "content": "Hi" }] });
+    let said = gateway.post("/v1/chat/completions", body.to_string()).await.json();
+    let text = said["choices"][0]["message"]["content"].as_str().unwrap();
+    assert!(text.starts_with("## a\n\non\n\nbroken off: ") && text.ends_with("\n\n## b\n\ntwo"), "{text}");
+}
+
+#[tokio::test]
+async fn tools_that_are_called_and_fields_that_are_dropped_are_told() {
+    let call = json!({ "index": 0, "id": "c1", "type": "function", "function": { "name": "look", "arguments": "{\"at\":" } });
+    let more = json!({ "index": 0, "function": { "arguments": "1}" } });
+    let events = [
+        chunk(&json!({ "tool_calls": [call] }), None),
+        chunk(&json!({ "tool_calls": [more] }), None),
+        chunk(&json!({}), Some("tool_calls")),
+        "data: [DONE]\n\n".to_owned(),
+    ];
+    let script = || Script::sse(&events.iter().map(String::as_str).collect::<Vec<_>>());
+    let (a, b) = (upstream(script()).await, upstream(says(&["two"], 1)).await);
+    a.push(script());
+    b.push(says(&["two"], 1));
+    let gateway = TestGateway::start(&models(&[("a", &a.url(), 1), ("b", &b.url(), 1)])).await;
+    let mut body = json!({
+        "models": ["a", "b"], "max_tokens": 9, "top_k": 3, "system": "Be brief",
+        "messages": [{ "role": "user", "content": "Hi" }],
+        "tools": [{ "name": "look", "input_schema": { "type": "object", "properties": {} } }],
+    });
+    let said = gateway.post("/v1/compare", body.to_string()).await.json();
+    let result = &said["results"][0];
+    assert_eq!(result["tool_calls"], json!([{ "name": "look", "arguments": "{\"at\":1}" }]), "{said}");
+    assert_eq!((&result["finish_reason"], &result["dropped"]), (&json!("tool_calls"), &json!(["top_k"])));
+    body.as_object_mut().unwrap().remove("models");
+    body["model"] = "compare:a+b".into();
+    let reply = gateway.post("/v1/messages", body.to_string()).await;
+    assert_eq!(reply.json()["content"][0]["text"], "## a\n\n`look({\"at\":1})`\n\n## b\n\ntwo");
+    assert_eq!(reply.header("x-novastack-dropped"), "top_k");
+}
+
+#[tokio::test]
+async fn a_silent_comparison_is_kept_alive_and_ends_in_its_dialect() {
+    let body = |stream_of: &str, value: Value| {
+        let mut body =
+            json!({ "stream": true, "max_tokens": 9, "messages": [{ "role": "user", "content": "Hi" }] });
+        body[stream_of] = value;
+        body.to_string()
+    };
+    let check = async |path: &str, body: String, alive: &str, end: &str| {
+        let gate = Gate::new();
+        let (a, b) = (upstream(after(&gate, refuses())).await, upstream(after(&gate, refuses())).await);
+        let yaml = models(&[("a", &a.url(), 1), ("b", &b.url(), 1)]) + "timeouts: { keep_alive: 20ms }\n";
+        let gateway = TestGateway::start(&yaml).await;
+        let mut stream = gateway.open_stream(path, body).await;
+        stream.read_until(alive).await;
+        gate.open();
+        let rest = stream.read_to_end().await;
+        assert!(rest.contains(end) && rest.contains("no poems"), "{rest}");
+        assert!(!rest.contains("[DONE]") && !rest.contains("message_stop"), "{rest}");
+    };
+    check("/v1/compare", body("models", json!(["a", "b"])), ": keep-alive", "event: done").await;
+    let together = || json!("compare:a+b");
+    check("/v1/chat/completions", body("model", together()), ": keep-alive", "data: {\"error\"").await;
+    check("/v1/messages", body("model", together()), "event: ping", "event: error").await;
+}
+
+#[tokio::test]
+async fn a_conversation_goes_on_after_several_models_have_answered() {
+    let (a, b) = (upstream(says(&["one"], 1)).await, upstream(says(&["two"], 1)).await);
+    a.push(Script::json(200, &[], chat_reply("more")));
+    let gateway = TestGateway::start(&models(&[("a", &a.url(), 1), ("b", &b.url(), 1)])).await;
+    let first = json!({ "model": "compare:a+b", "input": "Hi" });
+    let first = gateway.post("/v1/responses", first.to_string()).await.json();
+    let next = json!({ "model": "a", "input": "Which?", "previous_response_id": first["id"] });
+    let reply = gateway.post("/v1/responses", next.to_string()).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let history = a.requests()[1].json()["messages"].clone();
+    assert_eq!(history[1]["content"], "## a\n\none\n\n## b\n\ntwo", "{history}");
+}
