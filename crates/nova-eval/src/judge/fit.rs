@@ -1,10 +1,12 @@
-//! Cross-fitting: each prompt is judged by what was learnt from the other folds.
+//! What is learnt from some prompts, expected of others: of the other folds, or of a set that was kept apart.
+
+use std::sync::Arc;
 
 use nova_route::features::Features;
-use nova_route::quality::{Expected, Judgement, Quality, QualityError};
+use nova_route::quality::{Cell, Expected, Judgement, Quality, QualityError};
 
 use crate::draw::{Draw, fold_of};
-use crate::outcomes::Outcomes;
+use crate::outcomes::{Outcomes, Row};
 use crate::train::matrix::Matrix;
 use crate::train::quality::{table, train};
 
@@ -34,62 +36,94 @@ pub struct Fit {
     pub kinds_right: f64,
     /// For each fold the best model of the others.
     pub best: Vec<usize>,
-    /// What was learnt from all but each fold.
-    pub learnt: Vec<Quality>,
+    /// What each fold is judged by.
+    pub learnt: Vec<Arc<Quality>>,
 }
 
 impl Fit {
-    /// Learns and expects.
+    /// Learns from all folds but one, and judges that one; for each.
     ///
     /// # Errors
     /// There is nothing to learn from.
     pub fn new(outcomes: &Outcomes, matrix: &Matrix, split: Split) -> Result<Self, QualityError> {
-        let count = outcomes.rows.len();
-        let folds: Vec<usize> =
-            outcomes.rows.iter().map(|row| fold_of(&row.prompt, split.folds, split.seed)).collect();
-        let mut fit = Self {
-            expected: vec![Vec::new(); count],
-            kinds: vec![Vec::new(); count],
-            true_table: vec![Vec::new(); count],
-            kinds_right: 0.0,
-            best: Vec::new(),
-            learnt: Vec::new(),
-            folds,
-        };
-        let (mut features, mut judgement) = (Features::default(), Judgement::default());
-        let mut right = 0;
+        let mut fit = Self::empty(&outcomes.rows, split);
         for fold in 0..split.folds {
-            let others = fit.others(fold, split);
-            let quality = train(outcomes, matrix, &others, split.seed)?;
-            let cells = table(outcomes, &others);
-            let models = outcomes.models.len();
-            for row in (0..count).filter(|row| fit.folds[*row] == fold) {
-                matrix.features(row, &mut features);
-                quality.judge(&features, &mut judgement);
-                let kind = outcomes.rows[row].task;
-                right += usize::from(likeliest(&judgement.kinds) == kind);
-                fit.kinds[row].clone_from(&judgement.kinds);
-                fit.expected[row].clone_from(&judgement.models);
-                let cells = &cells[kind * models..][..models];
-                fit.true_table[row] = cells.iter().map(|cell| cell.mean).collect();
-            }
+            let others = (0..fit.folds.len()).filter(|row| fit.folds[*row] != fold).collect();
+            let others = few(others, split, fold as u64 + 1);
+            let quality = Arc::new(train(outcomes, matrix, &others, split.seed)?);
+            let rows: Vec<usize> = (0..fit.folds.len()).filter(|row| fit.folds[*row] == fold).collect();
+            fit.judge(&quality, &table(outcomes, &others), (outcomes, matrix, 0), &rows);
             fit.best.push(best(outcomes, &others));
             fit.learnt.push(quality);
         }
-        fit.kinds_right = right as f64 / count.max(1) as f64;
         Ok(fit)
     }
 
-    /// The rows to learn from for a fold.
-    fn others(&self, fold: usize, split: Split) -> Vec<usize> {
-        let mut others: Vec<usize> = (0..self.folds.len()).filter(|row| self.folds[*row] != fold).collect();
-        if let Some(labels) = split.labels.filter(|labels| *labels < others.len()) {
-            Draw::new(split.seed ^ (fold as u64 + 1)).shuffle(&mut others);
-            others.truncate(labels);
-            others.sort_unstable();
-        }
-        others
+    /// Learns from the rows before `first`, and judges those from there on, which are the rows of the fit. They still
+    /// have folds, for settings that are chosen on the others; all are judged by the same.
+    ///
+    /// # Errors
+    /// There is nothing to learn from.
+    pub fn apart(
+        outcomes: &Outcomes,
+        matrix: &Matrix,
+        first: usize,
+        split: Split,
+    ) -> Result<Self, QualityError> {
+        let mut fit = Self::empty(&outcomes.rows[first..], split);
+        let learns = few((0..first).collect(), split, 1);
+        let quality = Arc::new(train(outcomes, matrix, &learns, split.seed)?);
+        let rows: Vec<usize> = (0..fit.folds.len()).collect();
+        fit.judge(&quality, &table(outcomes, &learns), (outcomes, matrix, first), &rows);
+        fit.best = vec![best(outcomes, &learns); split.folds];
+        fit.learnt = vec![quality; split.folds];
+        Ok(fit)
     }
+
+    fn empty(rows: &[Row], split: Split) -> Self {
+        Self {
+            folds: rows.iter().map(|row| fold_of(&row.prompt, split.folds, split.seed)).collect(),
+            expected: vec![Vec::new(); rows.len()],
+            kinds: vec![Vec::new(); rows.len()],
+            true_table: vec![Vec::new(); rows.len()],
+            kinds_right: 0.0,
+            best: Vec::new(),
+            learnt: Vec::new(),
+        }
+    }
+
+    /// Judges rows of the fit, which stand behind the first so many of the outcomes.
+    fn judge(
+        &mut self,
+        quality: &Quality,
+        cells: &[Cell],
+        (outcomes, matrix, first): (&Outcomes, &Matrix, usize),
+        rows: &[usize],
+    ) {
+        let (mut features, mut judgement) = (Features::default(), Judgement::default());
+        let models = outcomes.models.len();
+        let mut right = 0;
+        for &row in rows {
+            matrix.features(first + row, &mut features);
+            quality.judge(&features, &mut judgement);
+            let kind = outcomes.rows[first + row].task;
+            right += usize::from(likeliest(&judgement.kinds) == kind);
+            self.kinds[row].clone_from(&judgement.kinds);
+            self.expected[row].clone_from(&judgement.models);
+            self.true_table[row] = cells[kind * models..][..models].iter().map(|cell| cell.mean).collect();
+        }
+        self.kinds_right += right as f64 / self.folds.len().max(1) as f64;
+    }
+}
+
+/// At most as many rows as the split allows, drawn by its seed and `salt`.
+fn few(mut rows: Vec<usize>, split: Split, salt: u64) -> Vec<usize> {
+    if let Some(labels) = split.labels.filter(|labels| *labels < rows.len()) {
+        Draw::new(split.seed ^ salt).shuffle(&mut rows);
+        rows.truncate(labels);
+        rows.sort_unstable();
+    }
+    rows
 }
 
 /// The place of the largest; the first of equals.

@@ -5,9 +5,9 @@ use nova_route::features::{Features, extract};
 use nova_route::quality::Judgement;
 
 use super::pools::{MMLU_PRO, only};
-use super::{Data, Settings, SuiteError};
+use super::{Data, Judged, Settings, SuiteError, judged};
 use crate::draw::Draw;
-use crate::judge::fit::{Fit, Split};
+use crate::judge::fit::Split;
 use crate::judge::pool::Pool;
 use crate::judge::replay::{Memory, Regression, paced, regression};
 use crate::judge::robust::Change;
@@ -44,9 +44,11 @@ pub(super) fn live(data: &Data, settings: &Settings<'_>) -> Result<Vec<Section>,
     );
     let mut sections = Vec::new();
     let mut worst: f64 = 0.0;
-    if let Some(all) = data.get("mmlu_pro") {
-        let outcomes = only("mmlu_pro", all, &MMLU_PRO)?;
-        let fit = fit("mmlu_pro", &outcomes, settings)?;
+    let split = Split { folds: settings.folds, seed: settings.seed, labels: None };
+    if let Some((learns, apart)) = data.both("mmlu_pro") {
+        let learns = only("mmlu_pro", learns, &MMLU_PRO)?;
+        let apart = apart.map(|apart| only("mmlu_pro", apart, &MMLU_PRO)).transpose()?;
+        let Judged { outcomes, fit, .. } = judged("mmlu_pro", (&learns, apart.as_ref()), split)?;
         let pool = Pool::new(&outcomes, settings.prices, &fit).map_err(SuiteError::Price)?;
         (settings.progress)("live: a silent regression");
         sections.push(regressions(&pool, settings));
@@ -54,9 +56,9 @@ pub(super) fn live(data: &Data, settings: &Settings<'_>) -> Result<Vec<Section>,
         sections.push(robust(&pool, &outcomes, settings));
         worst = worst.max(paces("MMLU-Pro", &pool, settings, &mut table));
     }
-    if let Some(outcomes) = data.get("llmrouter12") {
-        let fit = fit("llmrouter12", outcomes, settings)?;
-        let pool = Pool::new(outcomes, settings.prices, &fit).map_err(SuiteError::Price)?;
+    if let Some(both) = data.both("llmrouter12") {
+        let Judged { outcomes, fit, .. } = judged("llmrouter12", both, split)?;
+        let pool = Pool::new(&outcomes, settings.prices, &fit).map_err(SuiteError::Price)?;
         worst = worst.max(paces("LLMRouter", &pool, settings, &mut table));
     }
     if table.rows.is_empty() {
@@ -71,12 +73,6 @@ pub(super) fn live(data: &Data, settings: &Settings<'_>) -> Result<Vec<Section>,
     pacing.tables.push(table);
     sections.push(pacing);
     Ok(sections)
-}
-
-fn fit(name: &str, outcomes: &Outcomes, settings: &Settings<'_>) -> Result<Fit, SuiteError> {
-    let matrix = Matrix::of(outcomes.rows.iter().map(|row| row.prompt.as_str()));
-    let split = Split { folds: settings.folds, seed: settings.seed, labels: None };
-    Fit::new(outcomes, &matrix, split).map_err(|error| SuiteError::Train(name.to_owned(), error))
 }
 
 fn regressions(pool: &Pool<'_>, settings: &Settings<'_>) -> Section {

@@ -9,13 +9,16 @@ mod live;
 mod pairs;
 mod pools;
 
+use std::collections::HashSet;
+
 use nova_route::quality::Expected;
 
 use crate::judge::calibration::calibration;
-use crate::judge::fit::Fit;
+use crate::judge::fit::{Fit, Split};
 use crate::outcomes::{Outcomes, OutcomesError};
 use crate::prices::Prices;
 use crate::report::{Report, Section, Source, Table, share};
+use crate::train::matrix::Matrix;
 
 /// The files that the suite reads, with their folder in a data directory.
 pub const FILES: [(&str, &str); 7] = [
@@ -55,7 +58,16 @@ pub struct Settings<'s> {
 #[derive(Debug, Default)]
 pub struct Data {
     files: Vec<(String, Outcomes)>,
+    apart: Vec<(String, Outcomes)>,
     sources: Vec<Source>,
+}
+
+/// What is judged: rows, and what was expected of them before.
+struct Judged {
+    outcomes: Outcomes,
+    fit: Fit,
+    /// How the rows were split, for the report.
+    how: String,
 }
 
 /// Why the suite did not run.
@@ -89,26 +101,85 @@ pub enum SuiteError {
 }
 
 impl Data {
-    /// Takes a file in, by its name.
+    /// Takes a file in, by its name, to learn from; and to judge by, in folds, where nothing is kept apart.
     ///
     /// # Errors
     /// It is no outcomes, or may not be trained on.
     pub fn add(&mut self, name: &str, bytes: &[u8]) -> Result<(), SuiteError> {
-        let outcomes =
-            Outcomes::read(bytes).map_err(|error| SuiteError::File { file: name.to_owned(), error })?;
+        let outcomes = self.read(name, bytes, "")?;
         if outcomes.eval_only {
             return Err(SuiteError::EvalOnly(name.to_owned()));
         }
-        let sha256 = crate::hash::sha256(bytes);
-        self.sources.push(Source { name: name.to_owned(), sha256, rows: outcomes.rows.len() });
         self.files.push((name.to_owned(), outcomes));
         Ok(())
     }
 
-    fn get(&self, stem: &str) -> Option<&Outcomes> {
-        let file = self.files.iter().find(|(name, _)| name.split('.').next() == Some(stem));
-        file.map(|(_, outcomes)| outcomes)
+    /// Takes a file in that was kept apart, by its name: it is judged by, and never learnt from.
+    ///
+    /// # Errors
+    /// It is no outcomes.
+    pub fn add_apart(&mut self, name: &str, bytes: &[u8]) -> Result<(), SuiteError> {
+        let outcomes = self.read(name, bytes, " (kept apart)")?;
+        self.apart.push((name.to_owned(), outcomes));
+        Ok(())
     }
+
+    fn read(&mut self, name: &str, bytes: &[u8], note: &str) -> Result<Outcomes, SuiteError> {
+        let outcomes =
+            Outcomes::read(bytes).map_err(|error| SuiteError::File { file: name.to_owned(), error })?;
+        let (name, sha256) = (format!("{name}{note}"), crate::hash::sha256(bytes));
+        self.sources.push(Source { name, sha256, rows: outcomes.rows.len() });
+        Ok(outcomes)
+    }
+
+    fn get(&self, stem: &str) -> Option<&Outcomes> {
+        find(&self.files, stem)
+    }
+
+    /// The rows of a file to learn from, and those that were kept apart; nothing where a section cannot be judged,
+    /// as rows are kept apart but none of this file.
+    fn both(&self, stem: &str) -> Option<(&Outcomes, Option<&Outcomes>)> {
+        let apart = find(&self.apart, stem);
+        let judged = self.apart.is_empty() || apart.is_some();
+        self.get(stem).filter(|_| judged).map(|learns| (learns, apart))
+    }
+}
+
+fn find<'o>(files: &'o [(String, Outcomes)], stem: &str) -> Option<&'o Outcomes> {
+    let file = files.iter().find(|(name, _)| name.split('.').next() == Some(stem));
+    file.map(|(_, outcomes)| outcomes)
+}
+
+/// Learns, and judges by folds or by what was kept apart.
+fn judged(
+    name: &str,
+    (learns, apart): (&Outcomes, Option<&Outcomes>),
+    split: Split,
+) -> Result<Judged, SuiteError> {
+    let failed = |error| SuiteError::Train(name.to_owned(), error);
+    let matrix = |of: &Outcomes| Matrix::of(of.rows.iter().map(|row| row.prompt.as_str()));
+    let Some(apart) = apart else {
+        let how = format!(
+            "{} prompts, each judged by what was learnt from the other {} folds",
+            learns.rows.len(),
+            split.folds - 1
+        );
+        let fit = Fit::new(learns, &matrix(learns), split).map_err(failed)?;
+        return Ok(Judged { outcomes: learns.clone(), fit, how });
+    };
+    // A prompt that is judged is never learnt from, whatever the folders hold.
+    let judged: HashSet<&str> = apart.rows.iter().map(|row| row.prompt.as_str()).collect();
+    let rows = learns.rows.iter().filter(|row| !judged.contains(row.prompt.as_str())).cloned().collect();
+    let learns = &Outcomes { rows, ..learns.clone() };
+    let first = learns.rows.len();
+    let mut outcomes = learns.and(apart);
+    let fit = Fit::apart(&outcomes, &matrix(&outcomes), first, split).map_err(failed)?;
+    outcomes.rows.drain(..first);
+    let how = format!(
+        "{} prompts that were kept apart, judged by what was learnt from {first} others",
+        outcomes.rows.len()
+    );
+    Ok(Judged { outcomes, fit, how })
 }
 
 /// Runs the suite.

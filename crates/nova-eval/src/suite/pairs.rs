@@ -3,7 +3,7 @@
 use nova_route::Classifier;
 use nova_route::quality::Expected;
 
-use super::{Data, Settings, SuiteError, calibrated};
+use super::{Data, Judged, Settings, SuiteError, calibrated, judged};
 use crate::draw::Draw;
 use crate::judge::bootstrap::interval;
 use crate::judge::fit::{Fit, Split};
@@ -20,18 +20,19 @@ const DRAWS: u64 = 3;
 type Scored = (String, Vec<f64>);
 
 pub(super) fn mmlu(data: &Data, settings: &Settings<'_>) -> Result<Option<Section>, SuiteError> {
-    let Some(outcomes) = data.get("routellm_mmlu") else { return Ok(None) };
-    let outcomes = clean(outcomes);
-    let matrix = Matrix::of(outcomes.rows.iter().map(|row| row.prompt.as_str()));
-    let fit = fitted(&outcomes, &matrix, settings, (settings.seed, None))?;
+    let Some((learns, apart)) = data.both("routellm_mmlu") else { return Ok(None) };
+    let (learns, apart) = (clean(learns), apart.map(clean));
+    let split = Split { folds: settings.folds, seed: settings.seed, labels: None };
+    let Judged { outcomes, fit, how } = judged("routellm_mmlu", (&learns, apart.as_ref()), split)?;
     let pair = pair(&outcomes);
     let mut routers = plain(&outcomes, settings.seed);
     routers.extend(learnt(&fit));
-    let mut section = section("mmlu", "MMLU: gpt-4-1106-preview or mixtral-8x7b", &outcomes, settings);
+    let mut section = section("mmlu", "MMLU: gpt-4-1106-preview or mixtral-8x7b", &how);
     let mut few = Vec::new();
     for draw in 0..DRAWS {
         (settings.progress)("mmlu, 1,500 labels");
-        let fit = fitted(&outcomes, &matrix, settings, (settings.seed + draw, Some(1_500)))?;
+        let split = Split { seed: settings.seed + draw, labels: Some(1_500), ..split };
+        let Judged { fit, .. } = judged("routellm_mmlu", (&learns, apart.as_ref()), split)?;
         few.extend(ours(&fit).map(|scores| pair.score(&scores).apgr));
     }
     let mean = few.iter().sum::<f64>() / few.len() as f64;
@@ -64,14 +65,14 @@ pub(super) fn mmlu(data: &Data, settings: &Settings<'_>) -> Result<Option<Sectio
 }
 
 pub(super) fn gsm8k(data: &Data, settings: &Settings<'_>) -> Result<Option<Section>, SuiteError> {
-    let Some(outcomes) = data.get("routellm_gsm8k") else { return Ok(None) };
-    let outcomes = clean(outcomes);
-    let matrix = Matrix::of(outcomes.rows.iter().map(|row| row.prompt.as_str()));
-    let fit = fitted(&outcomes, &matrix, settings, (settings.seed, None))?;
+    let Some((learns, apart)) = data.both("routellm_gsm8k") else { return Ok(None) };
+    let (learns, apart) = (clean(learns), apart.map(clean));
+    let split = Split { folds: settings.folds, seed: settings.seed, labels: None };
+    let Judged { outcomes, fit, how } = judged("routellm_gsm8k", (&learns, apart.as_ref()), split)?;
     let pair = pair(&outcomes);
     let mut routers = plain(&outcomes, settings.seed);
     routers.extend(learnt(&fit));
-    let mut section = section("gsm8k", "GSM8K: gpt-4-1106-preview or mixtral-8x7b", &outcomes, settings);
+    let mut section = section("gsm8k", "GSM8K: gpt-4-1106-preview or mixtral-8x7b", &how);
     let got = last_apgr(&pair, &routers, OURS);
     section.goals.push(Goal::at_least("GSM8K, APGR (5 folds)", 0.64, got, share));
     section.tables.extend([
@@ -90,9 +91,10 @@ pub(super) fn gsm8k(data: &Data, settings: &Settings<'_>) -> Result<Option<Secti
 }
 
 pub(super) fn mt_bench(data: &Data, settings: &Settings<'_>) -> Result<Option<Section>, SuiteError> {
-    let (Some(outcomes), Some(mmlu)) = (data.get("routellm_mtbench"), data.get("routellm_mmlu")) else {
+    let (Some((ours, apart)), Some(mmlu)) = (data.both("routellm_mtbench"), data.get("routellm_mmlu")) else {
         return Ok(None);
     };
+    let outcomes = apart.unwrap_or(ours);
     let learns = match data.get("routellm_gsm8k") {
         Some(gsm8k) => mmlu.and(gsm8k),
         None => mmlu.clone(),
@@ -111,7 +113,11 @@ pub(super) fn mt_bench(data: &Data, settings: &Settings<'_>) -> Result<Option<Se
     let transferred = scores.collect();
     let mut routers = plain(outcomes, settings.seed);
     routers.push(("learnt from MMLU and GSM8K alone".into(), transferred));
-    let mut section = section("mt-bench", "MT-bench: gpt-4-1106-preview or mixtral-8x7b", outcomes, settings);
+    let mut section = section(
+        "mt-bench",
+        "MT-bench: gpt-4-1106-preview or mixtral-8x7b",
+        &format!("{} prompts", outcomes.rows.len()),
+    );
     section.about.push(
         "Nothing was trained on MT-bench or on judged conversations, which we do not have; a few dozen prompts make \
          every interval wide. There is no goal here, and no claim."
@@ -133,14 +139,11 @@ pub(super) fn mt_bench(data: &Data, settings: &Settings<'_>) -> Result<Option<Se
 
 const OURS: &str = "**heads and table** (ours)";
 
-fn section(name: &str, title: &str, outcomes: &Outcomes, settings: &Settings<'_>) -> Section {
+fn section(name: &str, title: &str, how: &str) -> Section {
     let about = format!(
-        "{} prompts of dev; every prompt is judged by what was learnt from the other folds ({} folds by a hash of the \
-         prompt). CPT is the percentage of calls to the strong model at which a share of the gap between both models \
-         is closed, APGR the share of the gap on average over all percentages (RouteLLM's formulas; equal scores are told \
-         apart by a hash of the row).",
-        outcomes.rows.len(),
-        settings.folds
+        "{how}. CPT is the percentage of calls to the strong model at which a share of the gap between both models is closed, APGR \
+         the share of the gap on average over all percentages (RouteLLM's formulas; equal scores are told apart by a hash of the \
+         row).",
     );
     Section { name: name.into(), title: title.into(), about: vec![about], ..Section::default() }
 }
@@ -155,16 +158,6 @@ fn clean(outcomes: &Outcomes) -> Outcomes {
 fn pair(outcomes: &Outcomes) -> Pair {
     let of = |model: usize| outcomes.rows.iter().map(|row| row.grades[model].unwrap_or_default()).collect();
     Pair { strong: of(0), weak: of(1) }
-}
-
-fn fitted(
-    outcomes: &Outcomes,
-    matrix: &Matrix,
-    settings: &Settings<'_>,
-    (seed, labels): (u64, Option<usize>),
-) -> Result<Fit, SuiteError> {
-    let split = Split { folds: settings.folds, seed, labels };
-    Fit::new(outcomes, matrix, split).map_err(|error| SuiteError::Train("outcomes".into(), error))
 }
 
 /// Routers that learnt nothing.

@@ -3,14 +3,13 @@
 use nova_route::Classifier;
 use nova_route::quality::Expected;
 
-use super::{Data, Settings, SuiteError, calibrated};
+use super::{Data, Judged, Settings, SuiteError, calibrated, judged};
 use crate::draw::Draw;
 use crate::judge::bootstrap::Interval;
-use crate::judge::fit::{Fit, Split};
+use crate::judge::fit::Split;
 use crate::judge::pool::{Choices, Line, Pool, SHARES};
 use crate::outcomes::Outcomes;
 use crate::report::{Goal, Section, Table, percent, share};
-use crate::train::matrix::Matrix;
 
 /// The seven models of MMLU-Pro that a program could have bought as an API when they answered.
 pub(super) const MMLU_PRO: [&str; 7] = [
@@ -44,19 +43,21 @@ struct Case {
     name: &'static str,
     title: &'static str,
     goals: Option<[f64; 3]>,
-    outcomes: Outcomes,
+    learns: Outcomes,
+    apart: Option<Outcomes>,
     note: &'static str,
 }
 
 pub(super) fn mmlu_pro(data: &Data, settings: &Settings<'_>) -> Result<Option<Section>, SuiteError> {
-    let Some(outcomes) = data.get("mmlu_pro") else { return Ok(None) };
-    judged(
+    let Some((learns, apart)) = data.both("mmlu_pro") else { return Ok(None) };
+    measured(
         settings,
         &Case {
             name: "mmlu-pro",
             title: "MMLU-Pro: seven models",
             goals: Some([0.30, 0.48, 0.70]),
-            outcomes: only("mmlu_pro", outcomes, &MMLU_PRO)?,
+            learns: only("mmlu_pro", learns, &MMLU_PRO)?,
+            apart: apart.map(|apart| only("mmlu_pro", apart, &MMLU_PRO)).transpose()?,
             note: "Only prompts that all seven models answered.",
         },
     )
@@ -64,16 +65,17 @@ pub(super) fn mmlu_pro(data: &Data, settings: &Settings<'_>) -> Result<Option<Se
 }
 
 pub(super) fn zeroeval(data: &Data, settings: &Settings<'_>) -> Result<Option<Section>, SuiteError> {
-    let (Some(crux), Some(gsm)) = (data.get("zeroeval_crux"), data.get("zeroeval_gsm")) else {
+    let (Some(crux), Some(gsm)) = (data.both("zeroeval_crux"), data.both("zeroeval_gsm")) else {
         return Ok(None);
     };
-    judged(
+    measured(
         settings,
         &Case {
             name: "zeroeval",
             title: "ZeroEval, CRUX and GSM: ten models",
             goals: Some([0.20, 0.53, 0.80]),
-            outcomes: only("zeroeval_crux", crux, &ZEROEVAL)?.and(&only("zeroeval_gsm", gsm, &ZEROEVAL)?),
+            learns: both(crux.0, gsm.0)?,
+            apart: crux.1.zip(gsm.1).map(|(crux, gsm)| both(crux, gsm)).transpose()?,
             note: "Two parts, programs and word problems; all ten models answered both.",
         },
     )
@@ -81,12 +83,13 @@ pub(super) fn zeroeval(data: &Data, settings: &Settings<'_>) -> Result<Option<Se
 }
 
 pub(super) fn llmrouter(data: &Data, settings: &Settings<'_>) -> Result<Option<Section>, SuiteError> {
-    let Some(outcomes) = data.get("llmrouter12") else { return Ok(None) };
-    judged(settings, &Case {
+    let Some((learns, apart)) = data.both("llmrouter12") else { return Ok(None) };
+    measured(settings, &Case {
         name: "llmrouter",
         title: "LLMRouter: twelve tasks, nine open models",
         goals: Some([0.75, 0.84, 0.87]),
-        outcomes: outcomes.clone(),
+        learns: learns.clone(),
+            apart: apart.cloned(),
         note: "The lengths of answers are not published, so only prompts are charged; each model has one price for \
                input and output, so savings are the same where answers are of one length.",
     })
@@ -96,37 +99,37 @@ pub(super) fn llmrouter(data: &Data, settings: &Settings<'_>) -> Result<Option<S
 /// An operator's own models, with nothing that was to be reached.
 pub(super) fn own(outcomes: &Outcomes, settings: &Settings<'_>) -> Result<Section, SuiteError> {
     let models: Vec<&str> = outcomes.models.iter().map(String::as_str).collect();
-    judged(
+    measured(
         settings,
         &Case {
             name: "own",
             title: "Your models",
             goals: None,
-            outcomes: only("outcomes", outcomes, &models)?,
+            learns: only("outcomes", outcomes, &models)?,
+            apart: None,
             note: "Only prompts that all models answered.",
         },
     )
+}
+
+fn both(crux: &Outcomes, gsm: &Outcomes) -> Result<Outcomes, SuiteError> {
+    Ok(only("zeroeval_crux", crux, &ZEROEVAL)?.and(&only("zeroeval_gsm", gsm, &ZEROEVAL)?))
 }
 
 pub(super) fn only(file: &str, outcomes: &Outcomes, models: &[&str]) -> Result<Outcomes, SuiteError> {
     outcomes.only(models).map_err(|model| SuiteError::Model { file: file.to_owned(), model })
 }
 
-fn judged(settings: &Settings<'_>, case: &Case) -> Result<Section, SuiteError> {
-    let outcomes = &case.outcomes;
-    let matrix = Matrix::of(outcomes.rows.iter().map(|row| row.prompt.as_str()));
+fn measured(settings: &Settings<'_>, case: &Case) -> Result<Section, SuiteError> {
     let split = Split { folds: settings.folds, seed: settings.seed, labels: None };
-    let fit =
-        Fit::new(outcomes, &matrix, split).map_err(|error| SuiteError::Train(case.name.into(), error))?;
-    let pool = Pool::new(outcomes, settings.prices, &fit).map_err(SuiteError::Price)?;
+    let Judged { outcomes, fit, how } = judged(case.name, (&case.learns, case.apart.as_ref()), split)?;
+    let pool = Pool::new(&outcomes, settings.prices, &fit).map_err(SuiteError::Price)?;
     let mut section = Section { name: case.name.into(), title: case.title.into(), ..Section::default() };
     let mut names: Vec<&str> = fit.best.iter().map(|best| pool.models[*best].as_str()).collect();
     names.dedup();
     section.about.push(format!(
-        "{} prompts of dev in {} folds, {} kinds. {} The best single model of the other folds is `{}`; the cheapest is \
+        "{how}; {} kinds. {} The best single model of what was learnt from is `{}`; the cheapest is \
          `{}`. The kind of a prompt is found in {} of all prompts.",
-        pool.len(),
-        settings.folds,
         outcomes.tasks.len(),
         case.note,
         names.join("`, `"),
@@ -142,7 +145,7 @@ fn judged(settings: &Settings<'_>, case: &Case) -> Result<Section, SuiteError> {
         "As deployed: the setting is the one that keeps all of the best single model's quality on the other folds",
         &["router", "quality kept", "saved", "regret", "Arena", "OptSel", "OptCost", "OptAcc"],
     );
-    for (name, choices) in routers(&pool, outcomes, settings.seed) {
+    for (name, choices) in routers(&pool, &outcomes, settings.seed) {
         (settings.progress)(&format!("{}: {}", case.name, name.replace('*', "")));
         let line = pool.line(&choices, settings.bootstraps, settings.seed);
         if name == OURS {

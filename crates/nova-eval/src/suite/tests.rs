@@ -91,6 +91,45 @@ fn rows_that_are_for_judging_alone_are_not_learnt_from() {
 }
 
 #[test]
+fn what_was_kept_apart_is_judged_and_never_learnt_from() {
+    let models = ["gemma-2-9b-it", "llama-3.1-8b-instruct", "llama-3.1-nemotron-51b-instruct"];
+    let apart = rows(&models, 60).replace(r#""outcomes""#, r#""eval_only": true, "outcomes""#);
+    let prices = Prices::read("prices.yaml", crate::prices::EMBEDDED).unwrap();
+    let sections = ["llmrouter".to_owned()];
+    let settings = Settings {
+        seed: 1,
+        folds: 3,
+        bootstraps: 20,
+        sections: &sections,
+        prices: &prices,
+        progress: &|_| (),
+        clock: &|| 0,
+    };
+    let judged = |learns: &str| {
+        let mut data = Data::default();
+        data.add("llmrouter12.jsonl.gz", learns.as_bytes())?;
+        data.add_apart("llmrouter12.jsonl.gz", apart.as_bytes())?;
+        run(&data, &settings)
+    };
+    // The first 60 rows of each have the same prompts; those are left out of what is learnt from.
+    let report = judged(&rows(&models, 160)).unwrap();
+    let about = &report.sections[0].about[0];
+    assert!(
+        about.starts_with("60 prompts that were kept apart, judged by what was learnt from 100 others"),
+        "{about}"
+    );
+    assert!(
+        matches!(judged(&rows(&models, 60)), Err(SuiteError::Train(..))),
+        "nothing is left to learn from"
+    );
+    // A file that is not there in the folder that was kept apart is not judged by folds instead.
+    let mut data = Data::default();
+    data.add("llmrouter12.jsonl.gz", rows(&models, 60).as_bytes()).unwrap();
+    data.add_apart("mmlu_pro.jsonl.gz", apart.as_bytes()).unwrap();
+    assert!(run(&data, &settings).unwrap().sections.is_empty());
+}
+
+#[test]
 fn a_model_without_a_price_is_named() {
     let error = run_on(&[("llmrouter12.jsonl.gz", rows(&["unheard-of"], 30))], &["llmrouter"]).unwrap_err();
     assert_eq!(error.to_string(), "the prices do not name the model `unheard-of`");

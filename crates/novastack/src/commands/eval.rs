@@ -1,9 +1,10 @@
 //! `novastack eval`: measures what the router decides, offline.
 
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow};
 use clap::{Args, Subcommand};
 use nova_eval::prices::{EMBEDDED, Prices};
 use nova_eval::report::Report;
@@ -18,7 +19,7 @@ use crate::commands::{note, say, table};
 pub(crate) enum Eval {
     /// Judge the router by graded answers: quality, cost, calibration, robustness, speed.
     ///
-    /// Everything is cross-validated: no prompt is judged by what was learnt from it. The same files and seed give
+    /// No prompt is judged by what was learnt from it: by folds, or with `--test` by a set that was kept apart. The same files and seed give
     /// the same figures, except for timings.
     Route(EvalRoute),
 }
@@ -29,6 +30,10 @@ pub(crate) struct EvalRoute {
     /// A folder with `outcomes/*.jsonl.gz`; what is not there is left out.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) data: PathBuf,
+    /// A folder of the same form that was kept apart: everything in `--data` is learnt from, and only this is judged.
+    /// Without it prompts are judged in folds.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) test: Option<PathBuf>,
     /// Prices of the models; list prices of the time where nothing is said.
     #[arg(long, value_name = "FILE")]
     pub(crate) prices: Option<PathBuf>,
@@ -59,25 +64,13 @@ const HEADER: &str = include_str!("eval/header.md");
 pub(crate) fn run(global: &Global, eval: Eval) -> Result<()> {
     let Eval::Route(eval) = eval;
     let mut data = Data::default();
-    let mut found = 0;
-    for (folder, name) in FILES {
-        let path = eval.data.join(folder).join(name);
-        match std::fs::read(&path) {
-            Ok(bytes) => data.add(name, &bytes)?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                note(&format!("`{}` is absent: its parts are left out", path.display()));
-                continue;
-            }
-            Err(error) => return Err(error).with_context(|| format!("cannot read `{}`", path.display())),
-        }
-        found += 1;
+    if read(&eval.data, &mut |name, bytes| Ok(data.add(name, bytes)?))? == 0 {
+        return Err(nothing(&eval.data));
     }
-    if found == 0 {
-        bail!(
-            "`{}` holds none of the files to judge by\nhint: it should hold `outcomes/{}` or others of that form",
-            eval.data.display(),
-            FILES[0].1
-        );
+    if let Some(test) = &eval.test
+        && read(test, &mut |name, bytes| Ok(data.add_apart(name, bytes)?))? == 0
+    {
+        return Err(nothing(test));
     }
     let prices = match &eval.prices {
         Some(file) => read_prices(file)?,
@@ -94,6 +87,32 @@ pub(crate) fn run(global: &Global, eval: Eval) -> Result<()> {
         clock: &|| u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX),
     };
     write(global, &eval, &suite::run(&data, &settings)?)
+}
+
+/// Hands each file of a folder over, and says how many there were.
+fn read(folder: &Path, take: &mut dyn FnMut(&str, &[u8]) -> Result<()>) -> Result<usize> {
+    let mut found = 0;
+    for (part, name) in FILES {
+        let path = folder.join(part).join(name);
+        match std::fs::read(&path) {
+            Ok(bytes) => take(name, &bytes)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                note(&format!("`{}` is absent: its parts are left out", path.display()));
+                continue;
+            }
+            Err(error) => return Err(error).with_context(|| format!("cannot read `{}`", path.display())),
+        }
+        found += 1;
+    }
+    Ok(found)
+}
+
+fn nothing(folder: &Path) -> anyhow::Error {
+    anyhow!(
+        "`{}` holds none of the files to judge by\nhint: it should hold `outcomes/{}` or others of that form",
+        folder.display(),
+        FILES[0].1
+    )
 }
 
 fn write(global: &Global, eval: &EvalRoute, report: &Report) -> Result<()> {
