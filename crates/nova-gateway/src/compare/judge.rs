@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use nova_route::Classifier;
 use nova_wire::{Dialect, Peek};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -22,8 +21,9 @@ use crate::error::{Code, GatewayError};
 use crate::learnt;
 use crate::lessons::Judgement;
 use crate::pipeline::attempt::{self, Answer, Answered};
+use crate::pipeline::facts::{self, Asking};
 use crate::pipeline::settle::{Bill, Outcome};
-use crate::pipeline::{self, At, Known, Received, Understood, facts, said, settle};
+use crate::pipeline::{self, At, Known, Received, Understood, said, settle};
 use crate::snapshot::Snapshot;
 use crate::state::{RequestId, Worker};
 
@@ -45,6 +45,8 @@ pub(super) struct Bench {
     judge: asked::Judge,
     sender: Sender,
     request: String,
+    /// What the request is about, where the router learns from verdicts.
+    task: Option<Arc<str>>,
 }
 
 /// A verdict on its way.
@@ -75,11 +77,15 @@ impl Bench {
         (worker, snapshot): Here<'_>,
         judge: asked::Judge,
         sender: &Sender,
-        (dialect, body): (Dialect, &[u8]),
+        (dialect, body, peek): (Dialect, &Bytes, &Peek),
     ) -> Result<Self, GatewayError> {
         let request = said::last(dialect, body).map(|said| said.text).unwrap_or_default();
+        let (key, headers) = (Some(&*sender.key), &sender.headers);
+        let asking = Asking { dialect, headers, body, peek, key, controls: None };
+        let task = snapshot.learns_from_judges.then(|| facts::task(snapshot, &asking)).flatten();
+        let task = task.map(Arc::from);
         let (worker, snapshot, sender) = (Arc::clone(worker), Arc::clone(snapshot), sender.clone());
-        let bench = Self { worker, snapshot, judge, sender, request };
+        let bench = Self { worker, snapshot, judge, sender, request, task };
         // Whether the name is a model's is seen before anybody is paid.
         match bench.place(bench.body(&[]), Instant::now(), &mut Known::default()) {
             Err(error) if error.code == Code::UnknownModel => {
@@ -190,15 +196,9 @@ impl Bench {
         if !self.snapshot.learns_from_judges {
             return;
         }
-        let told = self.sender.headers.get(facts::TASK).and_then(|value| value.to_str().ok()).map(str::trim);
-        let task = told.filter(|task| !task.is_empty()).or_else(|| match self.snapshot.classifier {
-            Classifier::None => None,
-            classifier => classifier.task(&self.request),
-        });
-        let task: Option<Arc<str>> = task.map(Arc::from);
         for (model, score) in models.into_iter().zip(scores) {
             let Some(model) = model else { continue };
-            let (task, value) = (task.clone(), f64::from(*score) / 10.0);
+            let (task, value) = (self.task.clone(), f64::from(*score) / 10.0);
             self.worker.shared.lessons.judged(Judgement { model, task, value, before: None });
         }
         learnt::take_lessons(&self.worker.shared);

@@ -84,7 +84,7 @@ async fn compare(
     let sender = Sender { key, headers: head.headers };
     let bench = match asked.judge {
         None => None,
-        Some(judge) => Some(Bench::new((worker, &snapshot), judge, &sender, (asked.dialect, &body))?),
+        Some(judge) => Some(Bench::new((worker, &snapshot), judge, &sender, (asked.dialect, &body, &peek))?),
     };
     let question = Question {
         dialect: asked.dialect,

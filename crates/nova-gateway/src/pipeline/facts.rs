@@ -16,7 +16,7 @@ use crate::error::{Code, GatewayError};
 use crate::snapshot::Snapshot;
 
 const BUDGET: &str = "x-novastack-budget";
-pub(crate) const TASK: &str = "x-novastack-task";
+const TASK: &str = "x-novastack-task";
 
 /// A request to find a place for.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +56,12 @@ pub(super) struct Learnt<'a> {
 /// 400 for a budget that is no amount.
 pub(super) fn learn<'a>(snapshot: &Snapshot, asking: &Asking<'a>) -> Result<Learnt<'a>, GatewayError> {
     learn_for(snapshot, asking, snapshot.table.needs(&asking.peek.model))
+}
+
+/// What a request is about: what its header says, else what the classifier finds.
+pub(crate) fn task(snapshot: &Snapshot, asking: &Asking<'_>) -> Option<String> {
+    let needs = Needs { text: true, ..Needs::default() };
+    learn_for(snapshot, asking, needs).ok()?.task.map(Cow::into_owned)
 }
 
 /// Whether a request meets a condition that stands beside the rules.
