@@ -44,9 +44,9 @@ pub(super) struct Learnt<'a> {
     pub(super) who: Who,
     pub(super) needs: Needs,
     pub(super) task: Option<Cow<'a, str>>,
-    task_confidence: Option<f64>,
-    lang: Option<&'static str>,
-    complexity: Option<f64>,
+    pub(super) task_confidence: Option<f64>,
+    pub(super) lang: Option<&'static str>,
+    pub(super) complexity: Option<f64>,
     metadata: Map<String, Value>,
 }
 

@@ -244,6 +244,8 @@ pub fn explain(
             "dialect": dialect, "stream": peek.stream, "prompt_tokens": peek.prompt_estimate,
             "max_tokens": peek.max_tokens, "turns": peek.messages, "has_images": peek.has_images,
             "has_tools": peek.has_tools, "json_schema": peek.has_schema, "task": learnt.task.as_deref(),
+            "task_confidence": learnt.task_confidence.map(shown), "complexity": learnt.complexity.map(shown),
+            "lang": learnt.lang,
             "budget": learnt.budget, "key": asking.key.map(|key| key.name.as_str()), "now_ms": now_ms,
         },
         "attempts": attempts,
@@ -251,6 +253,11 @@ pub fn explain(
         "choice": plan.choice.as_deref().map(|choice| arithmetic(choice, &named)),
         "experiment": plan.exposure,
     }))
+}
+
+/// A number for people: four places are enough. Records keep all.
+fn shown(number: impl Into<f64>) -> f64 {
+    (number.into() * 1e4).round() / 1e4
 }
 
 /// A ranking with its arithmetic: what each model should cost and why, what was enough, who came second, and which
@@ -262,9 +269,9 @@ fn arithmetic(choice: &Choice, named: &impl Fn(DeploymentId, Value) -> Value) ->
         .iter()
         .map(|scored| {
             let rest = json!({
-                "cost": scored.cost, "quality": scored.quality, "quality_at_least": scored.low,
+                "cost": scored.cost, "quality": shown(scored.quality), "quality_at_least": shown(scored.low),
                 "enough": enough(scored.low), "measured": scored.measured,
-                "ttft_ms": scored.ttft_ms, "tokens_per_s": scored.tokens_per_s,
+                "ttft_ms": scored.ttft_ms.map(shown), "tokens_per_s": scored.tokens_per_s.map(shown),
             });
             named(scored.deployment, rest)
         })
@@ -276,10 +283,10 @@ fn arithmetic(choice: &Choice, named: &impl Fn(DeploymentId, Value) -> Value) ->
     });
     let cheaper = cheaper
         .filter(|_| choice.aim.mode == Mode::Capable)
-        .map(|scored| json!({ "model": &*scored.model, "needs": choice.reach, "has": scored.low }));
+        .map(|scored| json!({ "model": &*scored.model, "needs": choice.reach.map(shown), "has": shown(scored.low) }));
     json!({
-        "mode": choice.aim.mode, "task": choice.task, "enough": choice.aim.enough,
-        "quality_needed": choice.reach, "quality_per_usd": choice.aim.quality_per_usd,
+        "mode": choice.aim.mode, "task": choice.task, "enough": shown(choice.aim.enough),
+        "quality_needed": choice.reach.map(shown), "quality_per_usd": choice.aim.quality_per_usd,
         "runner_up": choice.ranked.get(1).map(|scored| &*scored.model),
         "cheaper_but_not_enough": cheaper, "explored": choice.explored, "ranked": ranked,
     })
