@@ -5,7 +5,8 @@
 //! stands in `nova-route`, and this crate only makes its tables and judges its answers.
 //!
 //! Reading order: [`outcomes`] are graded answers and [`prices`] what they cost; [`train`] learns from them;
-//! [`tasks`] trains and judges the classifier of tasks; [`judge`] measures; [`suite`] says what is measured on which data; a [`report`] is what comes out.
+//! [`tasks`] trains and judges the classifier of tasks; [`judge`] measures; [`suite`] says what is measured on which data;
+//! a [`report`] is what comes out.
 
 mod draw;
 mod hash;

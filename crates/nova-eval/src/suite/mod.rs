@@ -2,12 +2,13 @@
 //!
 //! Invariant: apart from the section `speed`, whose clock is an argument, equal files and seeds give equal reports.
 //!
-//! Reading order: [`Data`] is what is read; [`Suite::run`] lists the sections in their order; `pairs` and `pools` compare
-//! routers, `live` lets time pass and words change.
+//! Reading order: [`Data`] is what is read; [`Suite::run`] lists the sections in their order; `tasks`
+//! judges the classifier, `pairs` and `pools` compare routers, `live` lets time pass and words change.
 
 mod live;
 mod pairs;
 mod pools;
+mod tasks;
 
 use std::collections::HashSet;
 
@@ -18,10 +19,12 @@ use crate::judge::fit::{Fit, Split};
 use crate::outcomes::{Outcomes, OutcomesError};
 use crate::prices::Prices;
 use crate::report::{Report, Section, Source, Table, share};
+use crate::tasks::{Row, RowsError};
 use crate::train::matrix::Matrix;
 
 /// The files that the suite reads, with their folder in a data directory.
-pub const FILES: [(&str, &str); 7] = [
+pub const FILES: [(&str, &str); 8] = [
+    ("tasks", "task_class.jsonl.gz"),
     ("outcomes", "routellm_mmlu.jsonl.gz"),
     ("outcomes", "routellm_gsm8k.jsonl.gz"),
     ("outcomes", "routellm_mtbench.jsonl.gz"),
@@ -32,8 +35,8 @@ pub const FILES: [(&str, &str); 7] = [
 ];
 
 /// The words for `--section`, in the order of the report.
-pub const SECTIONS: [&str; 8] =
-    ["mmlu", "gsm8k", "mt-bench", "mmlu-pro", "zeroeval", "llmrouter", "live", "speed"];
+pub const SECTIONS: [&str; 9] =
+    ["tasks", "mmlu", "gsm8k", "mt-bench", "mmlu-pro", "zeroeval", "llmrouter", "live", "speed"];
 
 /// How a suite is run.
 #[expect(missing_debug_implementations, reason = "functions have no form to print")]
@@ -59,8 +62,13 @@ pub struct Settings<'s> {
 pub struct Data {
     files: Vec<(String, Outcomes)>,
     apart: Vec<(String, Outcomes)>,
+    tasks: Vec<Row>,
+    tasks_apart: Vec<Row>,
     sources: Vec<Source>,
 }
+
+/// Stands behind the names of files that were kept apart.
+const APART: &str = " (kept apart)";
 
 /// What is judged: rows, and what was expected of them before.
 struct Judged {
@@ -81,6 +89,17 @@ pub enum SuiteError {
         /// Why.
         error: OutcomesError,
     },
+    /// A file of prompts with known tasks cannot be used.
+    #[error("`{file}` cannot be used: {error}")]
+    Prompts {
+        /// Which.
+        file: String,
+        /// Why.
+        error: RowsError,
+    },
+    /// The classifier of tasks could not be learnt.
+    #[error("the classifier of tasks cannot be learnt: {0}")]
+    Tasks(#[from] nova_route::task::ModelError),
     /// Its rows may not be trained on, which cross-validation does.
     #[error("`{0}` holds rows that are marked `eval_only`: nothing may be trained on them")]
     EvalOnly(String),
@@ -106,6 +125,10 @@ impl Data {
     /// # Errors
     /// It is no outcomes, or may not be trained on.
     pub fn add(&mut self, name: &str, bytes: &[u8]) -> Result<(), SuiteError> {
+        if is_tasks(name) {
+            self.tasks = self.read_tasks(name, bytes, "")?;
+            return Ok(());
+        }
         let outcomes = self.read(name, bytes, "")?;
         if outcomes.eval_only {
             return Err(SuiteError::EvalOnly(name.to_owned()));
@@ -119,7 +142,11 @@ impl Data {
     /// # Errors
     /// It is no outcomes.
     pub fn add_apart(&mut self, name: &str, bytes: &[u8]) -> Result<(), SuiteError> {
-        let outcomes = self.read(name, bytes, " (kept apart)")?;
+        if is_tasks(name) {
+            self.tasks_apart = self.read_tasks(name, bytes, APART)?;
+            return Ok(());
+        }
+        let outcomes = self.read(name, bytes, APART)?;
         self.apart.push((name.to_owned(), outcomes));
         Ok(())
     }
@@ -127,9 +154,25 @@ impl Data {
     fn read(&mut self, name: &str, bytes: &[u8], note: &str) -> Result<Outcomes, SuiteError> {
         let outcomes =
             Outcomes::read(bytes).map_err(|error| SuiteError::File { file: name.to_owned(), error })?;
-        let (name, sha256) = (format!("{name}{note}"), crate::hash::sha256(bytes));
-        self.sources.push(Source { name, sha256, rows: outcomes.rows.len() });
+        self.source(name, note, bytes, outcomes.rows.len());
         Ok(outcomes)
+    }
+
+    fn read_tasks(&mut self, name: &str, bytes: &[u8], note: &str) -> Result<Vec<Row>, SuiteError> {
+        let rows = crate::tasks::read(bytes)
+            .map_err(|error| SuiteError::Prompts { file: name.to_owned(), error })?;
+        self.source(name, note, bytes, rows.len());
+        Ok(rows)
+    }
+
+    fn source(&mut self, name: &str, note: &str, bytes: &[u8], rows: usize) {
+        let (name, sha256) = (format!("{name}{note}"), crate::hash::sha256(bytes));
+        self.sources.push(Source { name, sha256, rows });
+    }
+
+    /// Whether anything was kept apart: then nothing is judged by folds.
+    fn has_apart(&self) -> bool {
+        !self.apart.is_empty() || !self.tasks_apart.is_empty()
     }
 
     fn get(&self, stem: &str) -> Option<&Outcomes> {
@@ -140,9 +183,13 @@ impl Data {
     /// as rows are kept apart but none of this file.
     fn both(&self, stem: &str) -> Option<(&Outcomes, Option<&Outcomes>)> {
         let apart = find(&self.apart, stem);
-        let judged = self.apart.is_empty() || apart.is_some();
+        let judged = !self.has_apart() || apart.is_some();
         self.get(stem).filter(|_| judged).map(|learns| (learns, apart))
     }
+}
+
+fn is_tasks(name: &str) -> bool {
+    name.starts_with("task_class.")
 }
 
 fn find<'o>(files: &'o [(String, Outcomes)], stem: &str) -> Option<&'o Outcomes> {
@@ -199,6 +246,7 @@ pub fn run(data: &Data, settings: &Settings<'_>) -> Result<Report, SuiteError> {
         }
         Ok::<_, SuiteError>(())
     };
+    add("tasks", &|| one(tasks::tasks(data, settings)))?;
     add("mmlu", &|| one(pairs::mmlu(data, settings)))?;
     add("gsm8k", &|| one(pairs::gsm8k(data, settings)))?;
     add("mt-bench", &|| one(pairs::mt_bench(data, settings)))?;

@@ -1,5 +1,6 @@
 use std::cell::Cell;
 use std::fmt::Write as _;
+use std::io::Write as _;
 
 use super::*;
 use crate::draw::Draw;
@@ -127,6 +128,45 @@ fn what_was_kept_apart_is_judged_and_never_learnt_from() {
     data.add("llmrouter12.jsonl.gz", rows(&models, 60).as_bytes()).unwrap();
     data.add_apart("mmlu_pro.jsonl.gz", apart.as_bytes()).unwrap();
     assert!(run(&data, &settings).unwrap().sections.is_empty());
+}
+
+#[test]
+fn the_classifier_of_tasks_is_judged_in_folds_or_apart() {
+    let packed = |from: usize| -> Vec<u8> {
+        let line = |at: usize| {
+            let (prompt, label) = match at % 2 {
+                0 => (format!("Write a Python function that sorts list {at}"), "code"),
+                _ => (format!("Write a poem about the sea and ship {at}"), "creative"),
+            };
+            format!(
+                "{{\"prompt\": \"{prompt}\", \"label\": \"{label}\", \"source\": \"x\", \"style\": \"user\"}}\n"
+            )
+        };
+        let text: String = (from..from + 30).map(line).collect();
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(text.as_bytes()).unwrap();
+        packed.finish().unwrap()
+    };
+    let prices = Prices::read("prices.yaml", crate::prices::EMBEDDED).unwrap();
+    let settings = Settings {
+        seed: 1,
+        folds: 5,
+        bootstraps: 20,
+        sections: &[],
+        prices: &prices,
+        progress: &|_| (),
+        clock: &|| 0,
+    };
+    let mut data = Data::default();
+    data.add("task_class.jsonl.gz", &packed(0)).unwrap();
+    let in_folds = run(&data, &settings).unwrap();
+    assert_eq!(in_folds.sections[0].goals.len(), 3);
+    assert!(in_folds.sections[0].about[0].contains("five folds"));
+    data.add_apart("task_class.jsonl.gz", &packed(100)).unwrap();
+    let apart = run(&data, &settings).unwrap();
+    assert!(apart.sections[0].about[0].starts_with("30 prompts with a known task of nine, kept apart"));
+    assert!(apart.sections[0].goals[0].reached, "{:?}", apart.sections[0].goals);
+    assert_eq!(apart.data[1].name, "task_class.jsonl.gz (kept apart)");
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub(crate) enum Eval {
 /// Options of `novastack eval route`.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct EvalRoute {
-    /// A folder with `outcomes/*.jsonl.gz`; what is not there is left out.
+    /// A folder with `outcomes/*.jsonl.gz` and `tasks/*.jsonl.gz`; what is not there is left out.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) data: PathBuf,
     /// A folder of the same form that was kept apart: everything in `--data` is learnt from, and only this is judged.
@@ -109,8 +109,9 @@ fn read(folder: &Path, take: &mut dyn FnMut(&str, &[u8]) -> Result<()>) -> Resul
 
 fn nothing(folder: &Path) -> anyhow::Error {
     anyhow!(
-        "`{}` holds none of the files to judge by\nhint: it should hold `outcomes/{}` or others of that form",
+        "`{}` holds none of the files to judge by\nhint: it should hold `{}/{}` or others of that form",
         folder.display(),
+        FILES[0].0,
         FILES[0].1
     )
 }
