@@ -1,7 +1,7 @@
 //! The language of a text, by its script and a few common words.
 
 /// How much of a text is looked at, in bytes: its first words are the human's own more often than its last.
-const LOOKED_AT: usize = 1_000;
+const LOOKED_AT: usize = 400;
 /// Fewer letters tell nothing.
 const FEWEST_LETTERS: u32 = 2;
 
@@ -27,6 +27,10 @@ pub fn lang(text: &str) -> Option<&'static str> {
     let mut scripts = [0_u32; SCRIPTS.len()];
     let mut latin = 0;
     for letter in text.chars().filter(|letter| letter.is_alphabetic()) {
+        if letter.is_ascii() {
+            latin += 1;
+            continue;
+        }
         match SCRIPTS.iter().position(|(_, from, to)| (*from..=*to).contains(&letter)) {
             Some(script) => scripts[script] += 1,
             None => latin += u32::from(letter < '\u{250}'),
