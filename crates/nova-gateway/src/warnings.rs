@@ -31,8 +31,9 @@ pub(crate) struct Warnings {
 impl Warnings {
     /// Of a deployment that asks its provider for `upstream_model`.
     pub(crate) fn of(model: Option<&Model>, upstream_model: &str) -> Self {
-        let retirement = model.and_then(|model| Some(retirement(&model.id, model.deprecated?)));
+        let retirement = model.and_then(|model| Some(of_retirement(&model.id, model.deprecated?)));
         let names = std::iter::once(upstream_model).chain(model.into_iter().flat_map(Model::names));
+        let names = names.filter(|name| !nova_route::is_pattern(name));
         Self {
             retirement: retirement.and_then(|text| HeaderValue::from_str(&text).ok()),
             names: names.map(str::to_owned).collect(),
@@ -45,8 +46,10 @@ impl Warnings {
         if answered == upstream_model || self.usual.get().is_some_and(|usual| usual == answered) {
             return false;
         }
-        let drifted = !self.names.iter().any(|name| means(name, answered));
-        if !drifted {
+        let is_own = |name: &String| means(name, answered);
+        let drifted = !means(upstream_model, answered) && !self.names.iter().any(is_own);
+        // One that serves many models has no usual one.
+        if !drifted && self.names.iter().any(is_own) {
             // Of several such names the first one is kept; the others are compared each time.
             let _ = self.usual.set(answered.to_owned());
         }
@@ -55,32 +58,34 @@ impl Warnings {
 }
 
 /// What to tell of a model's retirement.
-pub fn retirement(model: &str, day: Date) -> String {
+pub fn of_retirement(model: &str, day: Date) -> String {
     format!("model `{model}` is retired by its maker on {day}")
 }
 
-/// Says what there is to say of an answer, in its headers, and once for each deployment in the log. `answered` is the
-/// model by the provider's own name, where it gave one.
-pub(crate) fn add(
+/// Says that the model of an answer is retired, in its headers, and once for each deployment in the log.
+pub(crate) fn retirement(headers: &mut HeaderMap, deployment: &Deployment) {
+    let warnings = &deployment.warnings;
+    let Some(retirement) = &warnings.retirement else { return };
+    headers.append(&WARNING, retirement.clone());
+    if !warnings.retirement_logged.swap(true, Ordering::Relaxed) {
+        tracing::warn!(deployment = %deployment.name, "{}", retirement.to_str().unwrap_or_default());
+    }
+}
+
+/// Says that another model answered than the one that was asked for, where it did: in the headers, in the metrics,
+/// and once for each deployment in the log. Both names are the provider's own.
+pub(crate) fn drift(
     headers: &mut HeaderMap,
     deployment: &Deployment,
-    answered: Option<&str>,
+    (asked, answered): (&str, &str),
     metrics: &Metrics,
 ) {
     let warnings = &deployment.warnings;
-    if let Some(retirement) = &warnings.retirement {
-        headers.append(&WARNING, retirement.clone());
-        if !warnings.retirement_logged.swap(true, Ordering::Relaxed) {
-            tracing::warn!(deployment = %deployment.name, "{}", retirement.to_str().unwrap_or_default());
-        }
-    }
-    let Some(answered) = answered else { return };
-    if !warnings.has_drifted(&deployment.upstream_model, answered) {
+    if !warnings.has_drifted(asked, answered) {
         return;
     }
-    let asked = &deployment.upstream_model;
-    let shown: String =
-        answered.chars().map(|c| if matches!(c, ' '..='~') { c } else { '?' }).take(128).collect();
+    let visible = |c: char| if matches!(c, ' '..='~') { c } else { '?' };
+    let shown: String = answered.chars().map(visible).take(128).collect();
     let text = format!("`{}` was asked for `{asked}` and says that `{shown}` answered", deployment.provider);
     if let Ok(value) = HeaderValue::from_str(&text) {
         headers.append(&WARNING, value);

@@ -5,7 +5,8 @@
 //!
 //! Reading order: [`plan`] is the decision; [`Facts`] and a [`World`] are what it may look at; a
 //! [`Plan`] says what it decided; a [`Table`] is what the operator configured, made by a
-//! [`TableBuilder`]; `names` is how a model's name is found in any spelling.
+//! [`TableBuilder`]; `names` is how a model's name is found in any spelling, `pattern` what
+//! names stand for many.
 //! [`Controls`] is what one request asks of routing, beside its model.
 //! [`rules`] is the language of conditions, `router` their order, [`choose`] ranks models where neither
 //! names one, `experiment` splits traffic, `task` tells what a request is about,
@@ -20,6 +21,7 @@ pub mod features;
 pub mod learn;
 mod names;
 mod pacer;
+mod pattern;
 mod plan;
 pub mod quality;
 pub mod record;
@@ -37,6 +39,7 @@ pub use experiment::{ArmEntry, ExperimentEntry, Unit};
 pub use facts::{Facts, Named};
 pub use names::fold;
 pub use pacer::Pacer;
+pub use pattern::{filled, is_pattern, part};
 pub use plan::{Attempt, DeploymentId, Exposure, Missing, NoRoute, Plan, Preference, Why};
 pub use router::{Judged, RuleEntry};
 pub use select::plan;

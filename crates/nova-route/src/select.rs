@@ -5,6 +5,8 @@ use std::sync::Arc;
 use crate::choose::balance::{self, Draws};
 use crate::choose::{Aim, Choice, Mode, Offer, Scored, cost, explored, filter, rank};
 use crate::facts::Facts;
+use crate::names::fold;
+use crate::pattern::{is_pattern, part};
 use crate::plan::{Attempt, DeploymentId, Exposure, NoRoute, Plan, Why};
 use crate::router::Chosen;
 use crate::table::{Model, Place, Table, Target};
@@ -53,23 +55,31 @@ pub fn plan<'f>(table: &Table, facts: &Facts<'f>, world: &dyn World, seed: u64) 
             Planning { table, facts, world, seed }.by_mode(&aim, &[])
         }
         Target::Model(asked, provider) => {
-            if !is_allowed(table, facts, asked) {
+            if !is_allowed(table, facts, (asked, Some(facts.model))) {
                 return Err(NoRoute::NotAllowed);
             }
             let Some(model) = table.models.get(asked as usize) else { return Err(NoRoute::NoDeployment) };
             of.along(&model.chain, provider)
         }
         Target::Unknown => {
-            let allowed =
-                |model: usize| u32::try_from(model).is_ok_and(|model| is_allowed(table, facts, model));
+            let allowed = |model: usize| {
+                u32::try_from(model).is_ok_and(|model| is_allowed(table, facts, (model, None)))
+            };
             Err(NoRoute::Unknown { nearest: table.nearest(facts.model, SUGGESTIONS, allowed) })
         }
     }
 }
 
-fn is_allowed(table: &Table, facts: &Facts<'_>, model: u32) -> bool {
-    facts.allowed_models.is_none_or(|allowed| {
-        allowed.iter().any(|name| table.find(name).is_some_and(|allowed| allowed == model as usize))
+/// Whether the caller's key may use a model, which `name` means where its own name stands for many. What the key may
+/// use can be written as a pattern, too.
+fn is_allowed(table: &Table, facts: &Facts<'_>, (index, name): (u32, Option<&str>)) -> bool {
+    let Some(allowed) = facts.allowed_models else { return true };
+    let Some(model) = table.models.get(index as usize) else { return false };
+    let called = model.called(name);
+    allowed.iter().any(|entry| match is_pattern(entry) {
+        true => part(entry, &called).is_some(),
+        false if model.is_pattern() => fold(entry) == fold(&called),
+        false => table.find(entry).is_some_and(|found| found == index as usize),
     })
 }
 
@@ -89,7 +99,7 @@ impl Planning<'_, '_> {
         let arm = if provider.is_none() { self.arm(first) } else { None };
         let (mut asked, mut decided) = (first, by);
         if let Some((model, exposure)) = arm {
-            self.extend(&mut draft, (model, Why::Arm), None);
+            self.extend(&mut draft, (model, Why::Arm), (None, None));
             if !draft.attempts.is_empty() {
                 (asked, decided) = (model, Why::Arm);
                 draft.exposure = Some(exposure);
@@ -99,13 +109,15 @@ impl Planning<'_, '_> {
         let alone = provider.is_some() || !self.takes_configured_fallbacks();
         for &(model, why) in chain.iter().take(if alone { 1 } else { chain.len() }) {
             if draft.exposure.is_none() || model != asked {
-                self.extend(&mut draft, (model, why), provider);
+                let name = (why == Why::Asked).then_some(self.facts.model);
+                self.extend(&mut draft, (model, why), (name, provider));
             }
         }
         self.fall_back(&mut draft);
         let asked = self.table.models.get(asked as usize).ok_or(NoRoute::NoDeployment)?;
         self.sort_together(&mut draft.attempts);
-        draft.finish(self.table, (&asked.name, decided))
+        let name = (decided == Why::Asked).then_some(self.facts.model);
+        draft.finish(self.table, (&asked.called(name), decided))
     }
 
     /// The arm of the experiment on a model that this request is part of, where that arm can serve it.
@@ -113,25 +125,40 @@ impl Planning<'_, '_> {
         let experiment = self.table.experiments.iter().find(|experiment| experiment.model == model)?;
         let arm = experiment.arm(self.facts, self.seed)?;
         let (experiment, name) = (Arc::clone(&experiment.name), Arc::clone(&arm.name));
-        let can = self.refusal(arm.model, Why::Arm).is_none()
+        let can = self.refusal((arm.model, None), Why::Arm).is_none()
             && self.table.models.get(arm.model as usize).is_some_and(|model| !model.groups.is_empty());
         can.then_some((arm.model, Exposure { experiment, arm: name }))
     }
 
-    fn extend(&self, draft: &mut Draft, (index, why): (u32, Why), provider: Option<u32>) {
+    /// Adds a model, by the name that means it and with the provider that the name demands.
+    fn extend(
+        &self,
+        draft: &mut Draft,
+        (index, why): (u32, Why),
+        (name, provider): (Option<&str>, Option<u32>),
+    ) {
         let Some(model) = self.table.models.get(index as usize) else { return };
-        match self.refusal(index, why) {
-            Some(why) => draft.refuse(model, why),
-            None => {
-                let found = self.deployments(model, (why, provider), false, draft);
-                draft.attempts.extend(found);
-            }
+        if let Some(why) = self.refusal((index, name), why) {
+            return draft.refuse(model, why);
         }
+        let mut found = self.deployments(model, (why, provider), false, draft);
+        if model.is_pattern() {
+            let called = model.called(name);
+            found.iter_mut().for_each(|attempt| attempt.model = Arc::clone(&called));
+            // One deployment serves many names, and a plan may hold several of them.
+            let is_new = |attempt: &Attempt| {
+                let same =
+                    |other: &Attempt| other.deployment == attempt.deployment && other.model == attempt.model;
+                !draft.attempts.iter().any(same)
+            };
+            found.retain(is_new);
+        }
+        draft.attempts.extend(found);
     }
 
     /// Why none of a model's deployments can be used.
-    fn refusal(&self, index: u32, why: Why) -> Option<Why> {
-        if why != Why::Asked && !is_allowed(self.table, self.facts, index) {
+    fn refusal(&self, (index, name): (u32, Option<&str>), why: Why) -> Option<Why> {
+        if why != Why::Asked && !is_allowed(self.table, self.facts, (index, name)) {
             return Some(Why::NotAllowed);
         }
         let model = self.table.models.get(index as usize)?;
@@ -153,7 +180,7 @@ impl Planning<'_, '_> {
             let mut add = |place: &Place, health: Health| {
                 if provider.is_some_and(|asked| asked != place.provider) {
                     draft.removed.push((place.deployment, Why::OtherProvider));
-                } else if !draft.holds(place.deployment) {
+                } else if model.is_pattern() || !draft.holds(place.deployment) {
                     let demoted = match health {
                         Health::Open => Some(Why::Resting),
                         Health::Limited => Some(Why::Limited),
@@ -210,7 +237,7 @@ impl Planning<'_, '_> {
             else {
                 continue;
             };
-            let refusal = self.refusal(index, why).or_else(|| filter::no_room(self.facts, model));
+            let refusal = self.refusal((index, None), why).or_else(|| filter::no_room(self.facts, model));
             if let Some(why) = refusal {
                 draft.refuse(model, why);
                 continue;
@@ -251,7 +278,7 @@ impl Planning<'_, '_> {
         draft.choice =
             Some(Box::new(Choice { aim: *aim, task, reach, ranked: scored, explored: explored.is_some() }));
         for &(model, why) in rest.iter().filter(|_| self.takes_configured_fallbacks()) {
-            self.extend(&mut draft, (model, why), None);
+            self.extend(&mut draft, (model, why), (None, None));
         }
         self.fall_back(&mut draft);
         self.sort_together(&mut draft.attempts);

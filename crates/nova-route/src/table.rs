@@ -10,6 +10,7 @@ use crate::controls::{Known, Offered};
 use crate::experiment::{Arm, Experiment, ExperimentEntry};
 use crate::facts::Facts;
 use crate::names::{Names, fold};
+use crate::pattern::{Pattern, filled, is_pattern, part};
 use crate::plan::{DeploymentId, Why};
 use crate::router::{self, Judged, Router, RuleEntry, SharedPrice};
 use crate::rules::Asks;
@@ -32,6 +33,8 @@ pub struct Table {
     pub(crate) providers: Names,
     /// `provider/upstream-model`, to a model.
     upstream_names: Names,
+    /// Names that stand for many, the one that says most first.
+    patterns: Vec<Pattern>,
     pub(crate) models: Vec<Model>,
     pub(crate) max_attempts: u32,
     pub(crate) router: Option<Router>,
@@ -122,6 +125,21 @@ pub(crate) struct Model {
     pub(crate) chain: Vec<(u32, Why)>,
     /// What its first deployment charges.
     pub(crate) price: SharedPrice,
+}
+
+impl Model {
+    /// Its own name, or, where that stands for many, the one of them that a request means.
+    pub(crate) fn called(&self, name: Option<&str>) -> Arc<str> {
+        match name.and_then(|name| part(&self.name, name)) {
+            Some(part) => Arc::from(filled(&self.name, part)),
+            None => Arc::clone(&self.name),
+        }
+    }
+
+    /// Whether its name stands for many.
+    pub(crate) fn is_pattern(&self) -> bool {
+        is_pattern(&self.name)
+    }
 }
 
 /// A deployment in the table.
@@ -312,11 +330,12 @@ impl TableBuilder {
         };
         let max_attempts = self.max_attempts.unwrap_or(DEFAULT_MAX_ATTEMPTS);
         let pool = match self.choosing.models.as_slice() {
-            [] => (0..).take(models.len()).collect(),
+            [] => (0..).zip(&self.models).filter(|(_, it)| !is_pattern(&it.name)).map(|(at, _)| at).collect(),
             named => named.iter().map(|name| find(name)).collect::<Result<Vec<_>, _>>()?,
         };
         let experiments =
             self.experiments.iter().map(|entry| experiment(entry, &find)).collect::<Result<Vec<_>, _>>()?;
+        let patterns = self.patterns(&find)?;
         let known = self.known();
         let texts = self.texts();
         let choosing = self.choosing;
@@ -324,6 +343,7 @@ impl TableBuilder {
             names,
             providers,
             upstream_names,
+            patterns,
             models,
             max_attempts,
             router,
@@ -333,6 +353,19 @@ impl TableBuilder {
             known,
             texts,
         })
+    }
+
+    /// Models and aliases whose names stand for many.
+    fn patterns(&self, find: &impl Fn(&str) -> Result<u32, TableError>) -> Result<Vec<Pattern>, TableError> {
+        let models = self.models.iter().map(|model| (&model.name, &model.name));
+        let aliases = self.aliases.iter().map(|(alias, model)| (alias, model));
+        let mut patterns = models
+            .chain(aliases)
+            .filter(|(name, _)| is_pattern(name))
+            .map(|(name, model)| Ok(Pattern::new(name, find(model)?)))
+            .collect::<Result<Vec<_>, _>>()?;
+        patterns.sort_by_key(|pattern| std::cmp::Reverse(pattern.weight()));
+        Ok(patterns)
     }
 
     fn known(&self) -> Vec<Known> {
@@ -493,11 +526,41 @@ fn groups(deployments: &[Candidate], provider: &mut impl FnMut(&str) -> u32) -> 
         .collect()
 }
 
+/// What a name stands for by which the choice is left to us.
+fn auto<'n>(name: &'n str) -> Target<'static, 'n> {
+    let Some(rest) = name
+        .get(AUTO.len()..)
+        .filter(|_| name.as_bytes()[..AUTO.len()].eq_ignore_ascii_case(AUTO.as_bytes()))
+    else {
+        return Target::Unknown;
+    };
+    match (rest.as_bytes().first(), rest.get(1..)) {
+        (None, _) => Target::Auto { mode: None, task: None },
+        (Some(b':'), Some(mode)) => match Mode::named(mode) {
+            Some(mode) => Target::Auto { mode: Some(mode), task: None },
+            None => Target::Unknown,
+        },
+        (Some(b'/'), Some(task)) if !task.is_empty() => match task.split_once(':') {
+            None => Target::Auto { mode: None, task: Some(task) },
+            Some((task, mode)) => match Mode::named(mode) {
+                Some(mode) => Target::Auto { mode: Some(mode), task: Some(task) },
+                None => Target::Unknown,
+            },
+        },
+        _ => Target::Unknown,
+    }
+}
+
 impl Table {
     /// The model of this name, in any spelling and also as `provider/model`: its place in the order in
     /// which models were added.
     pub fn find(&self, name: &str) -> Option<usize> {
         self.resolve(name).map(|(model, _)| model as usize)
+    }
+
+    /// Whether a model has this very name, in any spelling, alone or behind a provider's.
+    pub fn has_name(&self, name: &str) -> bool {
+        self.names.get(name).is_some() || self.qualified(name).is_some()
     }
 
     /// What must be found out before a plan for this name can be made; what is not needed costs nothing.
@@ -562,27 +625,7 @@ impl Table {
         if let Some((model, provider)) = self.resolve(name) {
             return Target::Model(model, provider);
         }
-        let Some(rest) = name
-            .get(AUTO.len()..)
-            .filter(|_| name.as_bytes()[..AUTO.len()].eq_ignore_ascii_case(AUTO.as_bytes()))
-        else {
-            return Target::Unknown;
-        };
-        match (rest.as_bytes().first(), rest.get(1..)) {
-            (None, _) => Target::Auto { mode: None, task: None },
-            (Some(b':'), Some(mode)) => match Mode::named(mode) {
-                Some(mode) => Target::Auto { mode: Some(mode), task: None },
-                None => Target::Unknown,
-            },
-            (Some(b'/'), Some(task)) if !task.is_empty() => match task.split_once(':') {
-                None => Target::Auto { mode: None, task: Some(task) },
-                Some((task, mode)) => match Mode::named(mode) {
-                    Some(mode) => Target::Auto { mode: Some(mode), task: Some(task) },
-                    None => Target::Unknown,
-                },
-            },
-            _ => Target::Unknown,
-        }
+        auto(name)
     }
 
     /// The models to choose among, by their places.
@@ -662,9 +705,29 @@ impl Table {
 
     /// The model of this name, and the provider that the name demands.
     pub(crate) fn resolve(&self, name: &str) -> Option<(u32, Option<u32>)> {
-        if let Some(model) = self.names.get(name) {
-            return Some((model, None));
+        let exact = self.names.get(name).map(|model| (model, None));
+        if self.patterns.is_empty() || exact.is_some_and(|found| self.is_served(found)) {
+            return exact.or_else(|| self.qualified(name));
         }
+        let pattern = self.patterns.iter().find(|pattern| pattern.matches(name));
+        // `*` does not stand for `auto`.
+        let pattern = pattern.filter(|_| matches!(auto(name), Target::Unknown));
+        let Some(pattern) = pattern else { return exact.or_else(|| self.qualified(name)) };
+        // Who wrote a provider's part into a pattern means these names by it. What is only known, and served by nobody,
+        // is left to a pattern.
+        let qualified =
+            self.qualified(name).filter(|found| !pattern.has_provider() && self.is_served(*found));
+        Some(qualified.unwrap_or((pattern.model, None)))
+    }
+
+    /// Whether a model has a deployment, with the provider that a name demands.
+    fn is_served(&self, (model, provider): (u32, Option<u32>)) -> bool {
+        let groups = self.models.get(model as usize).map_or(&[][..], |model| &model.groups);
+        groups.iter().flatten().any(|place| provider.is_none_or(|wanted| wanted == place.provider))
+    }
+
+    /// The model of a name that begins with a provider's.
+    fn qualified(&self, name: &str) -> Option<(u32, Option<u32>)> {
         let (provider, model) = name.split_once('/')?;
         let provider = self.providers.get(provider)?;
         let model = self.names.get(model).or_else(|| self.upstream_names.get(name))?;

@@ -92,6 +92,10 @@ fn check_name(name: &Located<String>, scope: &mut Scope<'_>) {
         let message = format!("`{}` is no name: 1 to {LONGEST} printable ASCII characters", name.value);
         scope.report_at("", name, message, None);
     }
+    if name.matches('*').count() > 1 {
+        let message = format!("`{}` has more than one `*`", name.value);
+        scope.report_at("", name, message, Some("one `*` stands for any text".to_owned()));
+    }
 }
 
 fn capabilities(entry: &RawModel, scope: &mut Scope<'_>) -> Capabilities {

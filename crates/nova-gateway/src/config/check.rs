@@ -276,7 +276,7 @@ impl Checker<'_> {
                 problem.hint = Some("`novastack keys create NAME` makes one".into());
             }
             self.warn_if_written_out(&key.key);
-            for model in key.models.iter().flatten() {
+            for model in key.models.iter().flatten().filter(|model| !nova_route::is_pattern(model)) {
                 self.model(model, names);
             }
             let models = key.models.as_ref();

@@ -1,5 +1,6 @@
 //! A configuration that cannot be wrong any more.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 use std::io;
@@ -156,6 +157,19 @@ pub struct Deployment {
     pub priority: u32,
     /// Its share among deployments of equal priority.
     pub weight: u32,
+}
+
+impl Deployment {
+    /// What the provider calls a model that this deployment serves; where it serves many (`anthropic/*`), the name says
+    /// which.
+    pub fn upstream_for(&self, model: &str) -> Cow<'_, str> {
+        match nova_route::part(&self.model, model) {
+            Some(part) if nova_route::is_pattern(&self.upstream_model) => {
+                Cow::Owned(nova_route::filled(&self.upstream_model, part))
+            }
+            _ => Cow::Borrowed(&self.upstream_model),
+        }
+    }
 }
 
 /// A deployment's endpoint for one dialect.

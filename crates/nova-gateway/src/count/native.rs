@@ -43,9 +43,10 @@ pub(super) async fn ask(
     }
     let mount = deployment.mount_for(client);
     let endpoint = endpoint(deployment, mount)?;
+    let upstream_model = deployment.upstream_for(&request.peek.model);
     let target = Target {
         dialect: mount.dialect,
-        model: &deployment.upstream_model,
+        model: &upstream_model,
         quirks: &mount.quirks,
         max_output: deployment.max_output,
     };
@@ -53,7 +54,7 @@ pub(super) async fn ask(
     let past = Past { provider: &deployment.provider, recall: Some(&recall) };
     let outbound =
         nova_wire::translate::request_after(client, &request.body, &request.peek, &target, &past).ok()?;
-    let body = body(mount.dialect, &deployment.upstream_model, outbound.body)?;
+    let body = body(mount.dialect, &upstream_model, outbound.body)?;
     let headers = attempt::headers(request.beta.as_ref(), client, mount);
     let mut deadlines = deployment.deadlines;
     deadlines.first_byte = deadlines.first_byte.min(PATIENCE);

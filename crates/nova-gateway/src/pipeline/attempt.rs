@@ -94,10 +94,11 @@ enum Next {
 /// # Errors
 /// What the client is told when no try answered: the failure of the last one that says most.
 pub async fn attempt(worker: &Arc<Worker>, mut call: Call) -> Result<Answered, GatewayError> {
-    let planned: Vec<DeploymentId> = call.plan.attempts.iter().map(|attempt| attempt.deployment).collect();
+    let planned: Vec<(DeploymentId, Arc<str>)> =
+        call.plan.attempts.iter().map(|attempt| (attempt.deployment, Arc::clone(&attempt.model))).collect();
     let mut told: Option<GatewayError> = None;
     let mut tries = 0;
-    'plan: for (place, id) in planned.iter().enumerate() {
+    'plan: for (place, (id, model)) in planned.iter().enumerate() {
         let snapshot = Arc::clone(&call.snapshot);
         let Some(deployment) = snapshot.deployment(*id) else { continue };
         let alone = place + 1 == planned.len();
@@ -117,7 +118,7 @@ pub async fn attempt(worker: &Arc<Worker>, mut call: Call) -> Result<Answered, G
             let begun = Instant::now();
             call.receipt.busy = Some(Busy::on(&deployment.speed));
             call.receipt.learning.tried = Some(begun);
-            let stumble = match one(worker, &mut call, deployment, begun).await {
+            let stumble = match one(worker, &mut call, (deployment, model), begun).await {
                 Ok((dropped, answer)) => {
                     deployment.breaker.success(worker.shared.now_ns());
                     deployment.speed.tried(false);
@@ -125,6 +126,7 @@ pub async fn attempt(worker: &Arc<Worker>, mut call: Call) -> Result<Answered, G
                         call.receipt.learning.first_token_ms = Some(begun.elapsed().as_secs_f32() * 1e3);
                     }
                     call.receipt.answered_by = Some(*id);
+                    call.receipt.answered_as = Some(Arc::clone(model));
                     return Ok(Answered { call, dropped, answer });
                 }
                 Err(stumble) => stumble,
@@ -147,13 +149,14 @@ pub async fn attempt(worker: &Arc<Worker>, mut call: Call) -> Result<Answered, G
 async fn one(
     worker: &Worker,
     call: &mut Call,
-    deployment: &Deployment,
+    (deployment, model): (&Deployment, &str),
     begun: Instant,
 ) -> Result<(Vec<String>, Answer), Stumble> {
     let mount = deployment.mount_for(call.dialect);
+    let upstream_model = deployment.upstream_for(model);
     let target = Target {
         dialect: mount.dialect,
-        model: &deployment.upstream_model,
+        model: &upstream_model,
         quirks: &mount.quirks,
         max_output: deployment.max_output,
     };

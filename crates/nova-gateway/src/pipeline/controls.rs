@@ -85,7 +85,7 @@ pub fn take(
     if written.is_empty() && !read.names.is_empty() {
         written = read.names.remove(0).1;
     }
-    let is_known = |name: &str| snapshot.table.find(name).is_some();
+    let is_known = |name: &str| snapshot.table.has_name(name);
     let (base, mut suffixes) = nova_route::suffixed(&written, is_known);
     let (preset, mut model) = preset(snapshot, base, read.preset.take())?;
     if let Some(preset) = &preset {
@@ -127,7 +127,7 @@ fn preset<'n>(
     field: Option<String>,
 ) -> Result<(Option<Arc<Preset>>, &'n str), GatewayError> {
     let in_name = match name.split_once("preset/") {
-        _ if snapshot.presets.is_empty() || snapshot.table.find(name).is_some() => None,
+        _ if snapshot.presets.is_empty() || snapshot.table.has_name(name) => None,
         Some(("" | "@", preset)) => Some((preset, "")),
         Some((model, preset)) => model.strip_suffix('@').map(|model| (preset, model)),
         None => None,
@@ -188,7 +188,7 @@ fn fallback<'n>(
     (path, name): (&str, &'n str),
     asked: Suffixes,
 ) -> Result<&'n str, GatewayError> {
-    let (base, suffixes) = nova_route::suffixed(name, |name| snapshot.table.find(name).is_some());
+    let (base, suffixes) = nova_route::suffixed(name, |name| snapshot.table.has_name(name));
     if suffixes != Suffixes::default() && suffixes != asked {
         let message = format!(
             "`{path}`: `{name}` has other suffixes than the model that is asked for\nhint: what the model's own name asks for holds for its fallbacks, too"

@@ -200,17 +200,22 @@ fn describe(call: &Call, (dropped, meter): (&[String], &Meter), headers: &mut He
     if let Some(id) = call.receipt.answered_by
         && let Some(deployment) = call.snapshot.deployment(id)
     {
-        headers.insert(&MODEL, deployment.model_header.clone());
+        let model = call.receipt.answered_as.as_ref().unwrap_or(&deployment.model);
+        let named = if *model == deployment.model { None } else { HeaderValue::from_str(model).ok() };
+        headers.insert(&MODEL, named.unwrap_or_else(|| deployment.model_header.clone()));
         headers.insert(&PROVIDER, deployment.provider_header.clone());
-        let mut line = super::route::line((&call.plan, call.task.as_deref()), id, deployment);
+        let mut line = super::route::line((&call.plan, call.task.as_deref()), (id, model), deployment);
         if let Some(preset) = &call.preset {
             line.insert_str(0, &format!("preset={} ", preset.name));
         }
         if let Ok(value) = HeaderValue::from_str(&line) {
             headers.insert(&ROUTE, value);
         }
-        let answered = meter.upstream_model.as_deref();
-        warnings::add(headers, deployment, answered, &call.receipt.shared.metrics);
+        if let Some(answered) = meter.upstream_model.as_deref() {
+            let names = (&*deployment.upstream_for(model), answered);
+            warnings::drift(headers, deployment, names, &call.receipt.shared.metrics);
+        }
+        warnings::retirement(headers, deployment);
     }
     headers.insert(&ATTEMPTS, HeaderValue::from(call.receipt.attempts.len() + 1));
     if !dropped.is_empty() {

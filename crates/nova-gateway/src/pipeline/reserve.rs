@@ -43,6 +43,8 @@ pub struct Receipt {
     pub(crate) attempts: Vec<AttemptRecord>,
     /// The deployment whose answer the client gets.
     pub(crate) answered_by: Option<DeploymentId>,
+    /// The model that it answers as, where the plan says it: a deployment may serve many.
+    pub(crate) answered_as: Option<Arc<str>>,
     /// When the first content went to the client.
     pub(crate) first_content: Option<Instant>,
     /// What answers cost that were thrown away because they did not have the form that was asked for.
@@ -105,6 +107,7 @@ pub fn reserve(
         service: None,
         attempts: Vec::new(),
         answered_by: None,
+        answered_as: None,
         first_content: None,
         discarded: NanoUsd::ZERO,
         learning: Learning::default(),

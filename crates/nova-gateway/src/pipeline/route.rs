@@ -105,8 +105,12 @@ pub struct Routed {
 
 /// A decision in one line, for a header: who chose, what the request is about, who answered, and at which
 /// place of how many. What a header cannot carry is shown as `?`.
-pub(super) fn line((plan, task): (&Plan, Option<&str>), id: DeploymentId, deployment: &Deployment) -> String {
-    let place = plan.attempts.iter().position(|attempt| attempt.deployment == id);
+pub(super) fn line(
+    (plan, task): (&Plan, Option<&str>),
+    (id, model): (DeploymentId, &str),
+    deployment: &Deployment,
+) -> String {
+    let place = plan.attempts.iter().position(|attempt| attempt.deployment == id && *attempt.model == *model);
     let mut line = match plan.by {
         Why::Rule { rule } => format!("rule={rule}"),
         Why::Rest => "rule=default".to_owned(),
@@ -121,7 +125,7 @@ pub(super) fn line((plan, task): (&Plan, Option<&str>), id: DeploymentId, deploy
     if let Some(task) = task {
         let _ = write!(line, " task={task}");
     }
-    let (model, name, of) = (&deployment.model, &deployment.name, plan.attempts.len());
+    let (name, of) = (&deployment.name, plan.attempts.len());
     let _ = write!(line, " model={model} deployment={name} try={}/{of}", place.map_or(0, |place| place + 1));
     if line.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return line;
@@ -230,7 +234,12 @@ pub fn explain(
         .iter()
         .map(|attempt| {
             let demoted = attempt.demoted.map(|why| why.to_string());
-            named(attempt.deployment, json!({ "why": attempt.why.to_string(), "demoted": demoted }))
+            let upstream = snapshot.deployment(attempt.deployment).map(|it| it.upstream_for(&attempt.model));
+            let why = attempt.why.to_string();
+            named(
+                attempt.deployment,
+                json!({ "model": &*attempt.model, "upstream_model": upstream, "why": why, "demoted": demoted }),
+            )
         })
         .collect();
     let removed: Vec<Value> =

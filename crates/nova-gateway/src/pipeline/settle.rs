@@ -95,7 +95,10 @@ pub fn settle(receipt: &mut Receipt, outcome: Outcome<'_>, meter: &Meter) -> Bil
     let About { task, session, experiment, preset, decision } = std::mem::take(&mut receipt.about);
     let record = Box::new(UsageRecord {
         key_id: (!receipt.shadows).then_some(receipt.key.id),
-        model_answered: deployment.map(|deployment| Arc::clone(&deployment.model)),
+        model_answered: receipt
+            .answered_as
+            .clone()
+            .or_else(|| deployment.map(|deployment| Arc::clone(&deployment.model))),
         provider: deployment.map(|deployment| Arc::clone(&deployment.provider)),
         deployment: deployment.map(|deployment| Arc::clone(&deployment.name)),
         attempts: std::mem::take(&mut receipt.attempts),

@@ -164,7 +164,7 @@ fn listed(model: &Model, config: &Config) -> ListedModel {
 /// A preset as a model of its own, which can do what the model that it asks for can do.
 fn listed_preset(preset: &Preset, table: &Table, models: &[ListedModel]) -> ListedModel {
     let named = preset.model.as_deref().unwrap_or_default();
-    let (base, _) = nova_route::suffixed(named, |name| table.find(name).is_some());
+    let (base, _) = nova_route::suffixed(named, |name| table.has_name(name));
     let id = table.find(base).and_then(|index| table.name(index));
     let model = models.iter().find(|model| Some(model.id.as_str()) == id);
     let unknown = || ListedModel {

@@ -302,6 +302,37 @@ async fn the_name_switches_thinking_in_the_providers_own_way() {
 }
 
 #[tokio::test]
+async fn a_name_that_stands_for_many_is_passed_on_with_the_part_that_was_asked_for() {
+    let failing = Script::json(500, &[], json!({ "error": { "message": "down" } }).to_string());
+    let first = ScriptedUpstream::start([good(), good(), failing]).await;
+    let second = ScriptedUpstream::start([good(), good()]).await;
+    let yaml = config(&first.url(), &second.url())
+        .replace("models:\n", "models:\n  vendor/*:\n    offers: [{ provider: first, model: \"up/*\" }]\n")
+        .replace(
+            "fallbacks:",
+            "aliases: { \"gpt-4*\": other-model }\nretry: { attempts_per_deployment: 1 }\nfallbacks:",
+        );
+    let gateway = TestGateway::start(&yaml).await;
+    let check = async |model: &str, fields: Value, answered: &str| {
+        let [(path, body), ..] = asked(model, &fields);
+        let reply = gateway.post(&path, body.to_string()).await;
+        assert_eq!(reply.status, 200, "{model}: {}", reply.text());
+        assert_eq!(reply.headers["x-novastack-model"], answered, "{model}");
+        let line = reply.headers["x-novastack-route"].to_str().unwrap();
+        assert!(line.contains(&format!(" model={answered} ")), "{line}");
+    };
+    check("vendor/Big-1.5", json!({}), "vendor/Big-1.5").await;
+    check("Vendor/small:nothink", json!({}), "vendor/small").await;
+    check("gpt-4.1-mini", json!({}), "other-model").await;
+    check("vendor/a", json!({ "models": ["other-model", "vendor/b"] }), "other-model").await;
+    let sent: Vec<Value> = first.requests().iter().map(|request| request.json()["model"].clone()).collect();
+    assert_eq!(sent, ["up/Big-1.5", "up/small", "up/a"]);
+    let body = json!({ "model": "vendor/c", "messages": [{ "role": "user", "content": "Hi" }] });
+    let explained = gateway.post("/v1/route/explain", body.to_string()).await.json();
+    assert_eq!(explained["attempts"][0]["upstream_model"], "up/c", "{explained}");
+}
+
+#[tokio::test]
 async fn an_answer_says_that_its_model_retires_and_that_another_model_gave_it() {
     let drifted = || Script::json(200, &[], chat_reply("Hi").replace("upstream-model", "up-cheaper"));
     let named = |model: &str| Script::json(200, &[], chat_reply("Hi").replace("upstream-model", model));

@@ -18,7 +18,7 @@ impl Planning<'_, '_> {
         };
         for name in names {
             if let Target::Model(model, provider) = self.table.target(name) {
-                self.extend(draft, (model, Why::Fallback), provider);
+                self.extend(draft, (model, Why::Fallback), (Some(name.as_str()), provider));
             }
         }
         // What one name left out, another one may want.

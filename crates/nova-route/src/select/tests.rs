@@ -129,6 +129,51 @@ fn a_request_names_what_to_fall_back_to_and_who_may_answer() {
 }
 
 #[test]
+fn a_pattern_serves_each_name_that_it_stands_for() {
+    let mut builder = TableBuilder::default();
+    builder.model(model("claude-opus-5", &[], vec![candidate(0, "anthropic", 0, 1)], &[]));
+    builder.model(model("anthropic/*", &[], vec![candidate(1, "openrouter", 0, 1)], &[]));
+    builder.model(model("*", &[], vec![candidate(2, "other", 0, 1)], &["claude-opus-5"]));
+    builder.alias("gpt-4*", "claude-opus-5");
+    let table = builder.build().unwrap();
+    let plan_of = |name: &str, controls: Option<&Controls>, allowed_models: Option<&[String]>| {
+        let health = |_: DeploymentId| Health::Good;
+        let facts = Facts { model: name, controls, allowed_models, ..Facts::default() };
+        show(&plan(&table, &facts, &health, 1))
+    };
+    let check = |name: &str, expected: &str| {
+        let plan = plan_of(name, None, None);
+        assert_eq!(plan.lines().take(2).collect::<Vec<_>>().join("; "), expected);
+    };
+    check("claude-opus-5", "claude-opus-5; 0 claude-opus-5: it serves the model that was asked for");
+    check(
+        "Anthropic/Claude-X",
+        "anthropic/Claude-X; 1 anthropic/Claude-X: it serves the model that was asked for",
+    );
+    check("GPT-4.1-mini", "claude-opus-5; 0 claude-opus-5: it serves the model that was asked for");
+    check(
+        "other/claude-opus-5",
+        "other/claude-opus-5; 2 other/claude-opus-5: it serves the model that was asked for",
+    );
+    assert!(plan_of("auto", None, None).starts_with("claude-opus-5\n0 "), "{}", plan_of("auto", None, None));
+    let fallbacks = Some(vec!["anthropic/b".to_owned(), "anthropic/a".to_owned(), "anthropic/c".to_owned()]);
+    let controls = Controls { fallbacks, ..Controls::default() };
+    assert_snapshot!(plan_of("anthropic/a", Some(&controls), None), @"
+    anthropic/a
+    1 anthropic/a: it serves the model that was asked for
+    1 anthropic/b: it serves a fallback of that model
+    1 anthropic/c: it serves a fallback of that model
+    ");
+    let may = |allowed: &str, name: &str| {
+        let allowed = [allowed.to_owned()];
+        !plan_of(name, None, Some(&allowed)).contains("NotAllowed")
+    };
+    assert!(may("anthropic/*", "anthropic/a") && may("Anthropic/A", "anthropic/a"));
+    assert!(!may("anthropic/b", "anthropic/a") && !may("anthropic/a", "x"));
+    assert!(may("claude-*", "claude-opus-5") && !may("claude-*", "x"));
+}
+
+#[test]
 fn any_spelling_and_any_alias_finds_the_model() {
     for name in ["deepseek-v4-pro", "DeepSeek-V4-Pro", "DEEPSEEK_V4.PRO", "deepseek-chat", "DeepSeek Chat"] {
         assert!(check(name, &[], Facts::default()).starts_with("deepseek-v4-pro\n0 "), "{name}");

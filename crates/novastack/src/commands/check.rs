@@ -18,7 +18,7 @@ pub(crate) fn run(global: &Global, check: Check) -> Result<()> {
         snapshot.deployments.iter().filter(|one| one.price.is_none()).map(|one| &*one.name).collect();
     let retiring: Vec<String> = config
         .served_models()
-        .filter_map(|model| Some(nova_gateway::warnings::retirement(&model.id, model.deprecated?)))
+        .filter_map(|model| Some(nova_gateway::warnings::of_retirement(&model.id, model.deprecated?)))
         .collect();
     if global.json {
         let value = serde_json::json!({

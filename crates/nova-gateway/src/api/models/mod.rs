@@ -116,6 +116,7 @@ fn visible<'s>(snapshot: &'s Snapshot, key: &Key) -> Vec<&'s ListedModel> {
 /// Whether a key may use a model; a preset may be used by whom its model may be used.
 fn may_use(snapshot: &Snapshot, key: &Key, model: &ListedModel) -> bool {
     let meant = model.of.as_ref().and_then(|id| snapshot.models.iter().find(|model| model.id == *id));
-    let is_called = |name: &String| meant.unwrap_or(model).is_called(name);
+    let model = meant.unwrap_or(model);
+    let is_called = |name: &String| model.is_called(name) || nova_route::part(name, &model.id).is_some();
     key.models.as_ref().is_none_or(|allowed| allowed.iter().any(is_called))
 }

@@ -96,7 +96,7 @@ impl Checker<'_> {
         known: &Known<'_, '_>,
         deployments: &mut Vec<Deployment>,
     ) -> Option<String> {
-        let model = self.model(&raw.model, known.names);
+        let model = self.entry(&raw.model, known.names);
         let Some(provider) = known.catalog.provider(&raw.provider) else {
             let hint =
                 did_you_mean(&raw.provider, known.catalog.providers().map(|provider| provider.id.as_str()));
@@ -233,7 +233,13 @@ impl Checker<'_> {
         let headers = self.headers(provider);
         let mut mounts = Vec::new();
         let speaks = |dialect| offer.is_none_or(|offer| offer.speaks(dialect));
-        for address in provider.endpoints.iter().filter(|address| speaks(address.dialect)) {
+        // The address of a model that stands for many is known only when one of them is asked for.
+        let is_open = |address: &&nova_catalog::Endpoint| {
+            let texts = [address.base_url.as_deref(), Some(address.path.as_str())];
+            !nova_route::is_pattern(upstream_model)
+                || !texts.into_iter().flatten().any(|text| text.contains("{model}"))
+        };
+        for address in provider.endpoints.iter().filter(|address| speaks(address.dialect)).filter(is_open) {
             let quirks = offer.map_or_else(|| address.quirks.clone(), |offer| offer.quirks_at(address));
             match places.reach(address, base_url.map(|url| url.value.as_str()), upstream_model) {
                 Ok(Reached { endpoint, stream_endpoint }) => mounts.push(Mount {

@@ -2,6 +2,7 @@
 
 use nova_catalog::yaml::Located;
 use nova_catalog::{Catalog, Model};
+use nova_route::is_pattern;
 
 use super::Checker;
 use super::rules::default_rule;
@@ -51,6 +52,17 @@ impl<'c> ModelNames<'c> {
 impl Checker<'_> {
     /// The model that is named here, or a problem.
     pub(super) fn model<'n>(&mut self, name: &Located<String>, names: &ModelNames<'n>) -> Option<&'n Model> {
+        let found = self.entry(name, names)?;
+        if is_pattern(&found.id) {
+            let message = format!("`{}` stands for many models", found.id);
+            self.problem(name, message).hint = Some("give the one that you mean an entry of its own".into());
+            return None;
+        }
+        Some(found)
+    }
+
+    /// The same, where also an entry may be named that stands for many models.
+    pub(super) fn entry<'n>(&mut self, name: &Located<String>, names: &ModelNames<'n>) -> Option<&'n Model> {
         let found = names.find(name);
         if found.is_none() && names.is_whole {
             let hint = names.nearest(name).unwrap_or_else(|| "add it to `models:`".into());
@@ -68,12 +80,16 @@ impl Checker<'_> {
         let mut checked =
             Names { default_fallback: self.models(&raw.default_fallback, names), ..Names::default() };
         for (alias, target) in &raw.aliases.0 {
+            if alias.matches('*').count() > 1 {
+                self.problem(alias, format!("`{}` has more than one `*`", alias.value)).hint =
+                    Some("one `*` stands for any text".into());
+            }
             let taken = names.catalog.models().find(|model| model.id.eq_ignore_ascii_case(alias));
             if let Some(model) = taken {
                 let message = format!("`{}` is the own name of a model, it cannot be an alias", model.id);
                 self.problem(alias, message).hint =
                     Some("use another name, or change the model in `models:`".into());
-            } else if names.catalog.model(target).is_some() {
+            } else if names.catalog.model(target).is_some_and(|model| !is_pattern(&model.id)) {
                 checked.aliases.push((alias.value.clone(), target.value.clone()));
             } else if raw.aliases.get(target).is_some() {
                 let message = format!("`{}` is an alias itself", target.value);

@@ -32,3 +32,23 @@ fn a_model_may_have_suffixes_or_be_left_to_the_gateway_or_to_the_request() {
         assert_eq!(check(&yaml), "no errors", "{model}");
     }
 }
+
+#[test]
+fn a_name_that_stands_for_many_can_be_asked_for_and_no_more() {
+    let entry = "providers: { p: { base_url: 'http://127.0.0.1:1/v1' } }\nmodels: { \"a/*\": { offers: [{ provider: p }] } }\ncredentials: { p: [{ key: k }] }\n";
+    let found = |rest: &str| check(&format!("{entry}{rest}"));
+    assert_eq!(
+        found("aliases: { \"gpt-4*\": kimi-k2.6 }\ndeployments: [{ model: a/*, provider: p }]"),
+        "no errors"
+    );
+    for rest in [
+        "default_model: a/*",
+        "default_fallback: a/*",
+        "fallbacks: { kimi-k2.6: a/* }",
+        "aliases: { b: a/* }",
+    ] {
+        assert!(found(rest).contains("`a/*` stands for many models"), "{rest}\n{}", found(rest));
+    }
+    assert!(found("aliases: { \"*b*\": kimi-k2.6 }").contains("more than one `*`"));
+    assert!(check("models: { \"*a*\": { offers: [{ provider: vllm }] } }").contains("more than one `*`"));
+}

@@ -90,7 +90,7 @@ async fn one(
     let others = mount.headers.iter().filter(|(name, _)| *name != CONTENT_TYPE).cloned();
     let headers: Vec<(HeaderName, HeaderValue)> =
         others.chain([(CONTENT_TYPE, passing.kind.clone())]).collect();
-    let body = passing.form.with_model(&passing.body, &deployment.upstream_model);
+    let body = passing.form.with_model(&passing.body, &deployment.upstream_for(&passing.form.model));
     let sent = worker.client.send(nova_upstream::Request {
         credential: deployment.credential.as_ref(),
         headers: &headers,
