@@ -2,7 +2,7 @@
 //!
 //! Invariant: apart from the section `speed`, whose clock is an argument, equal files and seeds give equal reports.
 //!
-//! Reading order: [`Data`] is what is read; [`Suite::run`] lists the sections in their order; `tasks`
+//! Reading order: [`Data`] is what is read; `Suite::run` lists the sections in their order; `tasks`
 //! judges the classifier, `pairs` and `pools` compare routers, `live` lets time pass and words change.
 
 mod live;

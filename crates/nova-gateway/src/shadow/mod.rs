@@ -5,7 +5,7 @@
 //! stands in no key's usage, but in records of its own (`experiment` is `shadow:` and its name); a prompt lives in
 //! memory until it was shown, and nowhere else.
 //!
-//! Reading order: [`draw`] decides while a request is planned, [`follow`] acts once its client has the answer;
+//! Reading order: `draw` decides while a request is planned, `follow` acts once its client has the answer;
 //! `spent` keeps the budget.
 
 mod spent;
