@@ -10,11 +10,12 @@ use std::time::Instant;
 
 use nova_catalog::{Model, NanoUsd, Price, Thinking};
 use nova_route::learn::{KINDS, Kind, ModelCells, Sessions, Turn, assumed};
-use nova_route::quality::Belief;
+use nova_route::quality::{Belief, Expected};
 use nova_route::{DeploymentId, Estimate, Pacer, Signals, World};
 use nova_wire::Usage;
 use serde_json::{Map, Value, json};
 
+use crate::graded::Grading;
 use crate::lessons::{Judgement, Lesson};
 use crate::snapshot::{Deployment, Snapshot};
 use crate::state::Shared;
@@ -53,15 +54,25 @@ impl Known {
     }
 
     /// What to expect of it, where `everyone` is what was learnt of all models together: how long answers are
-    /// depends on what is asked more than on who answers.
-    fn estimate(&self, kind: Kind, everyone: &ModelCells, asks_to_think: bool) -> Estimate {
+    /// depends on what is asked more than on who answers. What graded answers taught of it for this request comes
+    /// before what was declared.
+    fn estimate(
+        &self,
+        kind: Kind,
+        (everyone, graded): (&ModelCells, Option<&Expected>),
+        asks_to_think: bool,
+    ) -> Estimate {
         let thinks = match self.thinking {
             Thinking::None => false,
             Thinking::Optional => asks_to_think,
             Thinking::Always => true,
         };
         let assumed = everyone.output_tokens(kind, assumed::output_tokens(kind, thinks));
-        self.cells.estimate(kind, self.priors[kind as usize], assumed)
+        let Some(graded) = graded else {
+            return self.cells.estimate(kind, self.priors[kind as usize], assumed);
+        };
+        let tokens = graded.output_tokens.unwrap_or(assumed);
+        self.cells.estimate(kind, (assumed::measured(graded), true), tokens)
     }
 }
 
@@ -80,6 +91,8 @@ pub struct Now<'a> {
     pub now_ns: u64,
     /// Unix time, in milliseconds.
     pub now_ms: i64,
+    /// What graded answers taught of models, about this request.
+    pub graded: Option<Grading<'a>>,
 }
 
 impl World for Now<'_> {
@@ -97,7 +110,8 @@ impl World for Now<'_> {
     fn estimate(&self, model: usize, task: Option<&str>) -> Estimate {
         let known = self.snapshot.known.get(model);
         known.map_or_else(Estimate::default, |known| {
-            known.estimate(Kind::of(task), &self.snapshot.everyone, self.asks_to_think)
+            let graded = self.graded.as_ref().and_then(|grading| grading.expect(model));
+            known.estimate(Kind::of(task), (&self.snapshot.everyone, graded), self.asks_to_think)
         })
     }
 }

@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use crate::config::{self, Limits, Mount, Preset, Retry, Timeouts};
 use crate::count::Calibration;
+use crate::graded::Graded;
 use crate::learnt::Known;
 use crate::shadow::Shadow;
 use crate::telemetry::ModelCounters;
@@ -40,6 +41,8 @@ pub struct Snapshot {
     pub(crate) presets: HashMap<String, Arc<Preset>>,
     /// Who decides what a request is about.
     pub classifier: Classifier,
+    /// What graded answers taught of models.
+    pub(crate) graded: Option<Graded>,
     /// What the requests of a key may cost on average where the mode is `budget`.
     pub budget_per_request: Option<NanoUsd>,
     /// Every deployment, in the places that [`DeploymentId`] names.

@@ -31,6 +31,8 @@ pub(crate) struct Router {
     /// The models where no rule holds; may be empty.
     pub(crate) rest: Vec<(u32, Why)>,
     pub(crate) asks: Asks,
+    /// Whether models may be ranked by their quality: by a rule's mode, or where no rule holds.
+    pub(crate) weighs_quality: bool,
 }
 
 /// A rule of a table.

@@ -107,6 +107,8 @@ pub struct Needs {
     pub session: bool,
     /// Whether rules or a mode choose, so that budgets count.
     pub choice: bool,
+    /// Whether models may be compared by how good their answers are.
+    pub quality: bool,
 }
 
 /// A model in the table.
@@ -450,7 +452,10 @@ impl TableBuilder {
             rest = router::chain(rest.into_iter().chain(last_of_all));
         }
         let names = routed.names.iter().map(|name| name.as_str().into()).collect();
-        Ok(Router { names, rules, rest, asks })
+        let mut modes = rules.iter().filter_map(|rule| rule.mode);
+        let weighs_quality =
+            modes.any(Mode::weighs_quality) || (rest.is_empty() && self.choosing.mode.weighs_quality());
+        Ok(Router { names, rules, rest, asks, weighs_quality })
     }
 
     /// All names: models' own names first, then the operator's aliases, then models' aliases, so that
@@ -568,20 +573,26 @@ impl Table {
         let rules = |router: &Router| {
             // Where no rule holds, a mode chooses, and what a model is good at depends on the task.
             let text = router.asks.text || router.rest.is_empty();
-            Needs { text, metadata: router.asks.metadata, session: true, choice: true }
+            Needs {
+                text,
+                metadata: router.asks.metadata,
+                session: true,
+                choice: true,
+                quality: router.weighs_quality,
+            }
+        };
+        let by_mode = |mode: Option<Mode>| Needs {
+            session: true,
+            choice: true,
+            quality: mode.unwrap_or(self.choosing.mode).weighs_quality(),
+            ..Needs::default()
         };
         match self.target(name) {
             Target::Rules(router) => rules(router),
-            Target::Auto { mode: None, task } => Needs {
-                text: task.is_none(),
-                ..self
-                    .router
-                    .as_ref()
-                    .map_or(Needs { session: true, choice: true, ..Needs::default() }, rules)
-            },
-            Target::Auto { task, .. } => {
-                Needs { text: task.is_none(), session: true, choice: true, ..Needs::default() }
+            Target::Auto { mode: None, task } => {
+                Needs { text: task.is_none(), ..self.router.as_ref().map_or_else(|| by_mode(None), rules) }
             }
+            Target::Auto { mode, task } => Needs { text: task.is_none(), ..by_mode(mode) },
             Target::Model(model, _) => {
                 let several = self.models.get(model as usize).is_some_and(|model| match &*model.groups {
                     [] => false,
@@ -595,6 +606,7 @@ impl Table {
                     metadata: asks.metadata,
                     session: several || experiment.is_some(),
                     choice: false,
+                    quality: false,
                 }
             }
             Target::Unknown => Needs::default(),

@@ -1,9 +1,10 @@
 //! From what is written to what cannot be wrong: the one place that validates.
 //!
 //! Reading order: [`check`] goes through the file from top to bottom; `names` says what may stand where a
-//! model's name stands, `rules` what rules choose and when, `presets` what presets ask for; `deployments` resolves providers and offers into upstreams, with what `authorisations`
+//! model's name stands, `rules` what rules choose and when, `presets` what presets ask for; `artefacts` reads files that were trained; `deployments` resolves providers and offers into upstreams, with what `authorisations`
 //! finds to authorise requests and `places` to fill addresses.
 
+mod artefacts;
 mod authorisations;
 mod deployments;
 mod feedback;
@@ -16,7 +17,7 @@ mod shadows;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -50,6 +51,8 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// What the checks share.
 struct Checker<'c> {
     read: &'c Read,
+    /// Where relative paths count from.
+    folder: &'c Path,
     env: &'c Env,
     problems: &'c mut Vec<Problem>,
     warnings: Vec<Problem>,
@@ -59,7 +62,8 @@ struct Checker<'c> {
 /// caller to see: a result beside some is there to find more of them, not to be used.
 pub(crate) fn check(read: Read, source: &str, env: &Env, problems: &mut Vec<Problem>) -> Option<Config> {
     let raw = &read.raw;
-    let mut checker = Checker { read: &read, env, problems, warnings: Vec::new() };
+    let folder = Path::new(source).parent().unwrap_or(Path::new(""));
+    let mut checker = Checker { read: &read, folder, env, problems, warnings: Vec::new() };
     let listen = checker.listen(raw);
     let engine = checker.engine(&raw.engine);
     let (catalog, is_whole) = checker.catalog(raw, &engine, source)?;
@@ -70,6 +74,7 @@ pub(crate) fn check(read: Read, source: &str, env: &Env, problems: &mut Vec<Prob
     let presets = checker.presets(raw, &catalog, &model_names);
     let classifier = checker.classifier(&raw.routing);
     let choosing = checker.choosing(&raw.routing, &model_names);
+    let quality = checker.quality(&raw.routing, &model_names);
     let budget_per_request = checker.budget_per_request(&raw.routing);
     let experiments = checker.experiments(raw, &model_names);
     let shadows = checker.shadows(&raw.shadows, &model_names);
@@ -102,6 +107,7 @@ pub(crate) fn check(read: Read, source: &str, env: &Env, problems: &mut Vec<Prob
         rules,
         presets,
         classifier,
+        quality,
         choosing,
         budget_per_request,
         experiments,

@@ -13,6 +13,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 use nova_catalog::{Catalog, NanoUsd, Price, Tags};
 use nova_ledger::{KeyLimits, KeyRouting, Secret};
+use nova_route::quality::Quality;
 use nova_route::rules::Condition;
 use nova_route::{
     Candidate, Choosing, Classifier, Controls, DeploymentId, ExperimentEntry, ModelEntry, RuleEntry, Table,
@@ -76,6 +77,8 @@ pub struct Config {
     pub presets: Vec<Arc<Preset>>,
     /// Who decides what a request is about.
     pub classifier: Classifier,
+    /// What graded answers taught of models, where the operator has such an artefact.
+    pub quality: Option<Arc<Quality>>,
     /// How models are chosen where no rule holds.
     pub choosing: Choosing,
     /// What the requests of a key may cost on average where the mode is `budget`.
@@ -470,11 +473,14 @@ impl Config {
 type ReadVariable = dyn Fn(&str) -> Option<String> + Send + Sync;
 /// A file's text by its path.
 type ReadFile = dyn Fn(&Path) -> io::Result<String> + Send + Sync;
+/// A file's bytes by its path.
+type ReadBytes = dyn Fn(&Path) -> io::Result<Vec<u8>> + Send + Sync;
 
 /// What a configuration may look at outside of its file, so that tests need no real environment.
 pub struct Env {
     variable: Box<ReadVariable>,
     file: Box<ReadFile>,
+    bytes: Box<ReadBytes>,
     pub(crate) allow_remote: bool,
 }
 
@@ -482,6 +488,7 @@ impl Env {
     /// The environment and the files of this process.
     pub fn process() -> Self {
         Self::new(|name| std::env::var(name).ok(), |path| std::fs::read_to_string(path))
+            .with_bytes(|path| std::fs::read(path))
     }
 
     /// An environment of two functions: a variable's value by its name, a file's text by its path.
@@ -489,7 +496,23 @@ impl Env {
         variable: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
         file: impl Fn(&Path) -> io::Result<String> + Send + Sync + 'static,
     ) -> Self {
-        Self { variable: Box::new(variable), file: Box::new(file), allow_remote: false }
+        let bytes = |_: &Path| Err(io::ErrorKind::NotFound.into());
+        Self {
+            variable: Box::new(variable),
+            file: Box::new(file),
+            bytes: Box::new(bytes),
+            allow_remote: false,
+        }
+    }
+
+    /// The same, where files that are no text are read by this function; without it there are none.
+    #[must_use]
+    pub fn with_bytes(
+        mut self,
+        bytes: impl Fn(&Path) -> io::Result<Vec<u8>> + Send + Sync + 'static,
+    ) -> Self {
+        self.bytes = Box::new(bytes);
+        self
     }
 
     /// An environment of these variables and no file.
@@ -513,6 +536,10 @@ impl Env {
 
     pub(crate) fn file(&self, path: &Path) -> io::Result<String> {
         (self.file)(path)
+    }
+
+    pub(crate) fn bytes(&self, path: &Path) -> io::Result<Vec<u8>> {
+        (self.bytes)(path)
     }
 }
 

@@ -321,9 +321,9 @@ pub struct RawTelemetry {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawRouting {
-    /// Who decides what a request is about, where no header `x-novastack-task` says it: `learned`, `keywords`, or
-    /// `none`. Default: `learned`.
-    pub classifier: Option<Located<String>>,
+    /// Who decides what a request is about, where no header `x-novastack-task` says it: `learned`, `keywords`,
+    /// `none`, or `{ path: FILE }` with what `novastack train tasks` wrote. Default: `learned`.
+    pub classifier: Option<RawClassifier>,
     /// By what a model is chosen for those who ask for `auto`: `capable`, `cheap`, `fast`, `throughput`, `best` or
     /// `budget`; docs/guides/routing.md says what they are. Default: `capable`.
     pub mode: Option<Located<String>>,
@@ -336,6 +336,80 @@ pub struct RawRouting {
     pub explore: Option<Located<f64>>,
     /// For `budget`: US dollars that the requests of a key may cost on average.
     pub budget_per_request: Option<Located<f64>>,
+    /// What graded answers taught of models, as `novastack train quality` wrote it: how good the answer of each is
+    /// likely to be, prompt by prompt. Default: models' own `quality`, else what their price lets one assume.
+    pub quality: Option<RawArtefact>,
+}
+
+/// Who decides what a request is about: a word, or a file.
+#[derive(Clone, Debug)]
+pub enum RawClassifier {
+    /// One that is part of the program.
+    Word(Located<String>),
+    /// One that the operator trained.
+    File(RawArtefact),
+}
+
+impl<'de> Deserialize<'de> for RawClassifier {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Located { value, line, column } = Located::<WordOrFile>::deserialize(deserializer)?;
+        Ok(match value {
+            WordOrFile::Word(value) => Self::Word(Located { value, line, column }),
+            WordOrFile::File(file) => Self::File(file),
+        })
+    }
+}
+
+enum WordOrFile {
+    Word(String),
+    File(RawArtefact),
+}
+
+impl<'de> Deserialize<'de> for WordOrFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(WordOrFileVisitor)
+    }
+}
+
+struct WordOrFileVisitor;
+
+impl<'de> Visitor<'de> for WordOrFileVisitor {
+    type Value = WordOrFile;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("one word, or a `path`")
+    }
+
+    fn visit_str<E: de::Error>(self, word: &str) -> Result<WordOrFile, E> {
+        Ok(WordOrFile::Word(word.to_owned()))
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<WordOrFile, A::Error> {
+        RawArtefact::deserialize(de::value::MapAccessDeserializer::new(map)).map(WordOrFile::File)
+    }
+}
+
+impl JsonSchema for RawClassifier {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Classifier".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let file = generator.subschema_for::<RawArtefact>();
+        json_schema!({ "anyOf": [{ "type": "string" }, file] })
+    }
+}
+
+/// A file that a `novastack train` command wrote. It is read at the start and at every reload.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawArtefact {
+    /// Where it is; a relative path counts from the configuration's folder.
+    pub path: Located<String>,
 }
 
 /// Part of a model's traffic goes to other models. Who gets which stays the same.

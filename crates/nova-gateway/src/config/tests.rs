@@ -6,6 +6,8 @@ use nova_route::{DeploymentId, Facts, Health};
 
 use super::*;
 
+/// Files that were trained.
+mod artefacts;
 /// Addresses with places, and credentials of several parts.
 mod clouds;
 /// All that can be wrong with a file, as its reader is told.

@@ -6,13 +6,16 @@ use bytes::Bytes;
 use http::HeaderMap;
 use nova_ledger::Key;
 use nova_route::rules::{Condition, OfModel};
-use nova_route::{Controls, Facts, Named, Needs};
+use nova_route::task::SIDE_CALL;
+use nova_route::{Classifier, Controls, Facts, Named, Needs};
 use nova_wire::{Dialect, Peek};
 use serde_json::{Map, Value};
 
+use super::said;
 use super::session::{self, Who};
-use super::task;
+use super::task::{self, Heard};
 use crate::error::{Code, GatewayError};
+use crate::graded::Grading;
 use crate::snapshot::Snapshot;
 
 const BUDGET: &str = "x-novastack-budget";
@@ -47,6 +50,8 @@ pub(super) struct Learnt<'a> {
     pub(super) task_confidence: Option<f64>,
     pub(super) lang: Option<&'static str>,
     pub(super) complexity: Option<f64>,
+    /// What was said, where the quality of models is to be told by it.
+    heard: Option<Heard>,
     metadata: Map<String, Value>,
 }
 
@@ -67,7 +72,7 @@ pub(crate) fn task(snapshot: &Snapshot, asking: &Asking<'_>) -> Option<String> {
 /// Whether a request meets a condition that stands beside the rules.
 pub(crate) fn holds(snapshot: &Snapshot, asking: &Asking<'_>, condition: &Condition, now_ms: i64) -> bool {
     let asks = condition.asks();
-    let needs = Needs { text: asks.text, metadata: asks.metadata, session: false, choice: true };
+    let needs = Needs { text: asks.text, metadata: asks.metadata, choice: true, ..Needs::default() };
     // A budget that is no amount was refused, where it counts.
     let learnt = learn_for(snapshot, asking, needs).unwrap_or_default();
     asking.with_facts(&learnt, now_ms, |facts| condition.holds(facts, &OfModel::default()))
@@ -81,10 +86,17 @@ fn learn_for<'a>(snapshot: &Snapshot, asking: &Asking<'a>, needs: Needs) -> Resu
         learnt.budget = budget(asking.headers)?.or(of_key.map(|budget| budget.nanos() as f64 / 1e9));
         learnt.task = snapshot.table.task_named(&asking.peek.model).map(Cow::Borrowed);
     }
+    let classifies = needs.text && snapshot.classifier != Classifier::None;
+    let grades = needs.quality && snapshot.graded.is_some();
+    let said = if classifies || grades { said::last(asking.dialect, asking.body) } else { None };
+    let mut heard = said.map(Heard::new);
+    let mut is_side_call = false;
     if needs.text {
         let told = asking.headers.get(TASK).and_then(|value| value.to_str().ok()).map(str::trim);
         learnt.task = told.filter(|task| !task.is_empty()).map(Cow::Borrowed);
-        let verdict = task::judge(snapshot.classifier, asking);
+        let judge = |heard| task::judge(&snapshot.classifier, heard, asking);
+        let verdict = heard.as_mut().filter(|_| classifies).map(judge).unwrap_or_default();
+        is_side_call = verdict.name == Some(SIDE_CALL);
         (learnt.lang, learnt.complexity) = (verdict.lang, verdict.complexity);
         if learnt.task.is_some() {
             learnt.task_confidence = Some(1.0);
@@ -93,6 +105,8 @@ fn learn_for<'a>(snapshot: &Snapshot, asking: &Asking<'a>, needs: Needs) -> Resu
             learnt.task_confidence = verdict.confidence;
         }
     }
+    // What agents ask beside the conversation is not of the kind that people graded.
+    learnt.heard = heard.filter(|_| grades && !is_side_call);
     if needs.session {
         let key = asking.key.map_or(0, |key| key.id.number());
         learnt.who = session::of(key, asking.headers, asking.body);
@@ -131,6 +145,13 @@ fn metadata(body: &Bytes) -> Map<String, Value> {
         }
     }
     entries
+}
+
+impl Learnt<'_> {
+    /// What graded answers taught of models, about this request.
+    pub(super) fn grading<'g>(&'g self, snapshot: &'g Snapshot) -> Option<Grading<'g>> {
+        Some(snapshot.graded.as_ref()?.asked(self.heard.as_ref()?))
+    }
 }
 
 impl Asking<'_> {

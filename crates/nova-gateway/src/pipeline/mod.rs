@@ -50,6 +50,7 @@ use self::facts::Asking;
 use self::relay::Outgoing;
 use self::reserve::Receipt;
 use self::route::Routed;
+pub(crate) use self::task::Heard;
 use crate::compare;
 use crate::config::Preset;
 use crate::conversation::{self, Keep, Resumed};

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::facts::{self, Asking};
 use super::reserve::About;
 use crate::error::{Code, GatewayError};
+use crate::graded::Grading;
 use crate::learnt::{Learning, Now};
 use crate::snapshot::{Deployment, Snapshot};
 use crate::state::Worker;
@@ -39,7 +40,8 @@ pub fn route(
     let last =
         learnt.who.session.filter(|_| learnt.who.goes_on).and_then(|session| shared.sessions.last(session));
     let now_ms = shared.now_ms();
-    let now = now(snapshot, asking.peek, last, (shared.ns_at(started), now_ms));
+    let grading = learnt.grading(snapshot);
+    let now = now(snapshot, asking.peek, (last, grading), (shared.ns_at(started), now_ms));
     let seed = worker.next_seed();
     let (plan, record) = asking.with_facts(&learnt, now_ms, |facts| {
         if !learnt.needs.choice && !learnt.needs.session {
@@ -79,7 +81,12 @@ fn dearest(plan: &Plan) -> Option<NanoUsd> {
 }
 
 /// This moment, for a request.
-fn now<'a>(snapshot: &'a Snapshot, peek: &Peek, last: Option<Turn>, (now_ns, now_ms): (u64, i64)) -> Now<'a> {
+fn now<'a>(
+    snapshot: &'a Snapshot,
+    peek: &Peek,
+    (last, graded): (Option<Turn>, Option<Grading<'a>>),
+    (now_ns, now_ms): (u64, i64),
+) -> Now<'a> {
     Now {
         snapshot,
         prompt_tokens: peek.prompt_estimate,
@@ -87,6 +94,7 @@ fn now<'a>(snapshot: &'a Snapshot, peek: &Peek, last: Option<Turn>, (now_ns, now
         last,
         now_ns,
         now_ms,
+        graded,
     }
 }
 
@@ -209,7 +217,7 @@ pub fn explain(
 ) -> Result<Value, GatewayError> {
     let (dialect, peek) = (asking.dialect, asking.peek);
     let learnt = facts::learn(snapshot, asking)?;
-    let now = now(snapshot, peek, None, (now_ns, now_ms));
+    let now = now(snapshot, peek, (None, learnt.grading(snapshot)), (now_ns, now_ms));
     // The seed only spreads load between equals; a fixed one gives the same answer each time.
     let (plan, judged) = asking.with_facts(&learnt, now_ms, |facts| {
         (nova_route::plan(&snapshot.table, facts, &now, 0), snapshot.table.judged(facts, &now))

@@ -249,6 +249,7 @@ impl Mirror {
             last: None,
             now_ns: shared.now_ns(),
             now_ms: shared.now_ms(),
+            graded: None,
         };
         let output = (now.estimate(model, None).output_tokens.max(0.0) as u64)
             .min(peek.max_tokens.unwrap_or(u64::MAX));

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::{Deployment, ListedModel, Snapshot};
 use crate::config::{self, Config, Preset};
+use crate::graded::Graded;
 use crate::learnt::Known;
 use crate::shadow::Shadow;
 use crate::warnings::Warnings;
@@ -63,10 +64,12 @@ impl Snapshot {
         let known = config.catalog.models().map(|model| known_of(model, config, before)).collect();
         let listed_presets =
             config.presets.iter().map(|preset| listed_preset(preset, &table, &models)).collect();
+        let graded = config.quality.as_ref().map(|quality| Graded::new(Arc::clone(quality), &table));
         Ok(Self {
             source: config.source.clone(),
             loaded_ms: now_ms(),
             table,
+            graded,
             known,
             everyone: before.map_or_else(Arc::default, |before| Arc::clone(&before.everyone)),
             presets: config
@@ -74,7 +77,7 @@ impl Snapshot {
                 .iter()
                 .map(|preset| (fold(&preset.name).into_owned(), Arc::clone(preset)))
                 .collect(),
-            classifier: config.classifier,
+            classifier: config.classifier.clone(),
             budget_per_request: config.budget_per_request,
             deployments,
             models,

@@ -1,10 +1,12 @@
 //! How a model and a deployment are chosen where neither a client nor a rule names one.
 
+use nova_route::features::{BUCKETS, DENSE, Features, extract};
+use nova_route::quality::{Cell, Learnt, Quality};
 use nova_route::record::Record;
 use nova_testkit::{Gate, Script, ScriptedUpstream};
 use serde_json::{Value, json};
 
-use crate::harness::{Reply, TestGateway, after, chat_reply};
+use crate::harness::{Reply, TemporaryFile, TestGateway, after, chat_reply};
 
 /// Three models of which the middle one is the cheapest that is good enough, all at one upstream.
 fn three_models(url: &str, rest: &str) -> String {
@@ -276,4 +278,59 @@ async fn a_key_says_what_its_requests_may_cost_and_where_its_prompts_may_go() {
     assert_eq!(ask(&strict, "middle").await.status, 200);
     let elsewhere = key("elsewhere", json!({ "data": { "regions": ["eu"] } })).await;
     assert_eq!(ask(&elsewhere, "auto").await.status, 403);
+}
+
+const EASY: &str = "Say hello to my grandmother";
+const HARD: &str = "Prove that there is no largest prime";
+
+/// An artefact that knows two models: the large one answers anything, the small one what reads like [`EASY`].
+fn graded() -> Vec<u8> {
+    let (columns, mut weights) = (3, vec![0.0; (BUCKETS + DENSE) * 3]);
+    let mut features = Features::default();
+    for (said, weight) in [(EASY, 9.0), (HARD, -9.0)] {
+        extract(said, &mut features);
+        features.hashed.iter().for_each(|(bucket, _)| weights[*bucket as usize * columns + 1] = weight);
+    }
+    // The first dense features of the large model's column say nothing; its cell says all.
+    let cell = |mean: f32| Cell { mean, mass: 400.0, output_tokens: 100.0 };
+    let learnt = Learnt {
+        models: vec!["SMALL".into(), "large".into()],
+        kinds: vec!["all".into()],
+        provenance: "a test".into(),
+        cells: vec![cell(0.5), cell(0.95)],
+        weights,
+    };
+    Quality::of(&learnt).unwrap().to_bytes()
+}
+
+#[tokio::test]
+async fn graded_answers_say_of_each_prompt_how_well_a_model_answers_it() {
+    let upstream = answers(8).await;
+    let file = TemporaryFile::new(&graded());
+    let routing =
+        format!("routing: {{ models: [small, large], quality: {{ path: \"{}\" }} }}\n", file.path());
+    let gateway = TestGateway::start(&three_models(&upstream.url(), &routing)).await;
+    let check = async |model: &str, said: &str, expected: &str| {
+        let reply = gateway.post("/v1/chat/completions", asks(model, said).to_string()).await;
+        assert_eq!(shown(&reply, "x-novastack-model"), expected, "{model}: {said}");
+        gateway.record(reply.headers["x-request-id"].to_str().unwrap()).await
+    };
+    let reply = gateway.post("/v1/route/explain", asks("auto/code", EASY).to_string()).await.json();
+    let small = &reply["choice"]["ranked"][0];
+    assert_eq!((&small["model"], &small["measured"]), (&json!("small"), &json!(true)));
+    assert!(small["quality"].as_f64().unwrap() > 0.7, "{small}");
+    assert_eq!(small["cost"]["output_tokens"], 100);
+
+    // By what is declared the small model is far from enough for code, and as good as any for a chat.
+    let record = check("auto/code", EASY, "small").await;
+    let decision: Record = serde_json::from_value(record["decision"].clone()).unwrap();
+    assert!(gateway.replays(&decision), "{decision:?}");
+    check("auto/chat", HARD, "large").await;
+    check("auto", EASY, "small").await;
+    check("auto", HARD, "large").await;
+    check("auto:cheap", HARD, "small").await;
+
+    // Without the file it is as declared.
+    gateway.reload(&three_models(&upstream.url(), "routing: { models: [small, large] }\n")).unwrap();
+    check("auto/code", EASY, "large").await;
 }

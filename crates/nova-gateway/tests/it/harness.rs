@@ -93,6 +93,29 @@ credentials:
     )
 }
 
+/// A file for as long as a test needs it.
+pub(crate) struct TemporaryFile(PathBuf);
+
+impl TemporaryFile {
+    pub(crate) fn new(bytes: &[u8]) -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let file = std::env::temp_dir().join(format!("nova-gateway-{}-{count}.bin", std::process::id()));
+        std::fs::write(&file, bytes).unwrap();
+        Self(file)
+    }
+
+    pub(crate) fn path(&self) -> std::path::Display<'_> {
+        self.0.display()
+    }
+}
+
+impl Drop for TemporaryFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
 /// The same script, played once the gate is open.
 pub(crate) fn after(gate: &Gate, mut script: Script) -> Script {
     script.steps.insert(0, Step::WaitFor(gate.clone()));
@@ -127,7 +150,7 @@ pub(crate) fn messages_reply(text: &str) -> String {
 }
 
 fn config(yaml: &str) -> Result<Config, String> {
-    let env = Env::of([("SCRIPTED_KEY", "provider-secret")]);
+    let env = Env::of([("SCRIPTED_KEY", "provider-secret")]).with_bytes(|path| std::fs::read(path));
     Config::parse("test.yaml", yaml, &env).map_err(|errors| errors.to_string())
 }
 

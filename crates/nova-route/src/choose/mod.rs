@@ -66,6 +66,11 @@ impl Mode {
         if auto.eq_ignore_ascii_case("auto") { Self::named(word) } else { None }
     }
 
+    /// Whether it asks how good answers are.
+    pub const fn weighs_quality(self) -> bool {
+        matches!(self, Self::Capable | Self::Best | Self::Budget)
+    }
+
     /// Its word.
     pub fn word(self) -> &'static str {
         Self::ALL.iter().find(|(mode, _)| *mode == self).map_or("capable", |(_, word)| word)

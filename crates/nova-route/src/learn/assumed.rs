@@ -4,12 +4,14 @@
 use nova_catalog::Price;
 
 use super::model::Kind;
-use crate::quality::Belief;
+use crate::quality::{Belief, Expected};
 
 /// An assumption weighs as much as so many outcomes.
 const ASSUMED_MASS: f64 = 8.0;
 /// A declared quality weighs as much as so many outcomes.
 const DECLARED_MASS: f64 = 40.0;
+/// What an artefact learnt weighs at most as much as so many outcomes: what is seen here must be able to move it.
+const MEASURED_MASS: f64 = 100.0;
 /// The quality that is assumed of a model at one dollar per million tokens (three of prompt to one of answer).
 const AT_A_DOLLAR: f64 = 0.78;
 /// The quality that is assumed of a model without a price: it may be anything.
@@ -37,6 +39,16 @@ pub const fn output_tokens(kind: Kind, thinks: bool) -> f32 {
 /// The quality that somebody declared, as a share.
 pub fn declared(share: f64) -> Belief {
     Belief::prior(share, DECLARED_MASS)
+}
+
+/// The quality that graded answers let one expect for one request: as firm as the distance to its lower bound, which
+/// is one standard deviation, and never firmer than a hundred outcomes.
+pub fn measured(expected: &Expected) -> Belief {
+    let (mean, low) = (f64::from(expected.quality), f64::from(expected.low));
+    let deviation = mean - low;
+    // The mass of the Beta distribution of this mean and deviation.
+    let mass = mean * (1.0 - mean) / (deviation * deviation) - 1.0;
+    Belief::prior(mean, if mass.is_nan() { MEASURED_MASS } else { mass.clamp(ASSUMED_MASS, MEASURED_MASS) })
 }
 
 /// The quality that a price lets one assume: dearer models are better on average, much so at hard tasks and
@@ -87,6 +99,23 @@ mod tests {
         for unpriced in [None, Some(&price(0))] {
             assert!(from_price(unpriced, Kind::Chat).mean() < from_price(Some(&cheap), Kind::Chat).mean());
         }
+    }
+
+    #[test]
+    fn what_was_measured_is_as_firm_as_its_lower_bound_says_within_bounds() {
+        let check = |quality: f32, low: f32, mass: f64| {
+            let belief = measured(&Expected { quality, low, ..Expected::default() });
+            assert!((belief.mean() - f64::from(quality)).abs() < 2e-3, "{belief:?}");
+            assert!((belief.mass() - mass).abs() < 0.01 * mass, "{quality} {low}: {belief:?}");
+        };
+        // .8 * .2 / .08^2 - 1.
+        check(0.8, 0.72, 24.0);
+        check(0.8, 0.79, 100.0);
+        check(0.8, 0.8, 100.0);
+        check(0.5, 0.0, 8.0);
+        check(0.0, 0.0, 100.0);
+        let belief = measured(&Expected { quality: 0.8, low: 0.72, ..Expected::default() });
+        assert!((belief.lower(1.0) - 0.72).abs() < 1e-6);
     }
 
     #[test]

@@ -17,7 +17,7 @@ mod lang;
 mod model;
 mod names;
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use crate::features::{Features, Hint, extract};
 
@@ -38,7 +38,7 @@ pub const LONG_CONTEXT: u64 = 32_000;
 pub const SIDE_CALL: &str = "side_call";
 
 /// Who decides what a request is about where it does not say it itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum Classifier {
     /// Nobody: then it is not known.
     None,
@@ -47,6 +47,8 @@ pub enum Classifier {
     /// The model that is shipped.
     #[default]
     Learned,
+    /// A model that the operator trained.
+    Trained(Arc<Model>),
 }
 
 /// What is known of a request beside its text.
@@ -75,20 +77,28 @@ pub struct Verdict {
 
 impl Classifier {
     /// What a request is about whose human said this last. `features` is only a place to work in.
-    pub fn judge(self, said: &str, around: Around, features: &mut Features) -> Verdict {
+    pub fn judge(&self, said: &str, around: Around, features: &mut Features) -> Verdict {
         match self {
             Self::None => Verdict::default(),
             Self::Keywords => Verdict { name: keywords::task(said), ..Verdict::default() },
             Self::Learned => shipped().judge(said, around, features),
+            Self::Trained(model) => model.judge(said, around, features),
         }
     }
 
+    /// Whether [`Self::judge`] fills in the features.
+    pub const fn extracts(&self) -> bool {
+        matches!(self, Self::Learned | Self::Trained(_))
+    }
+
     /// The name of a text's task alone.
-    pub fn task(self, said: &str) -> Option<&'static str> {
+    pub fn task(&self, said: &str) -> Option<&'static str> {
         match self {
             Self::None => None,
             Self::Keywords => keywords::task(said),
-            Self::Learned => self.judge(said, Around::default(), &mut Features::default()).name,
+            Self::Learned | Self::Trained(_) => {
+                self.judge(said, Around::default(), &mut Features::default()).name
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ const FORMAT: u32 = 1;
 const LANES: usize = 16;
 
 /// A trained classifier.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Model {
     /// Weights of the buckets, to be multiplied by the scales.
     hashed: Box<[[i8; LANES]]>,

@@ -22,6 +22,11 @@ impl<'c> ModelNames<'c> {
         Self { catalog, raw, is_whole }
     }
 
+    /// Whether every name is there.
+    pub(super) const fn are_whole(&self) -> bool {
+        self.is_whole
+    }
+
     /// The model of a name.
     pub(super) fn find(&self, name: &str) -> Option<&'c Model> {
         let target = match self.raw.aliases.get(name) {

@@ -11,7 +11,7 @@ use super::Checker;
 use super::names::ModelNames;
 use crate::config::checked::{DEFAULT_NAMES, Rule};
 use crate::config::problem::{Problem, did_you_mean};
-use crate::config::raw::{OneOrMany, RawConfig, RawRouting};
+use crate::config::raw::{OneOrMany, RawClassifier, RawConfig, RawRouting};
 
 const CLASSIFIERS: [(&str, Classifier); 3] =
     [("none", Classifier::None), ("keywords", Classifier::Keywords), ("learned", Classifier::Learned)];
@@ -52,13 +52,17 @@ impl Checker<'_> {
 
     /// Who decides what a request is about.
     pub(super) fn classifier(&mut self, raw: &RawRouting) -> Classifier {
-        let Some(word) = &raw.classifier else { return Classifier::default() };
+        let word = match &raw.classifier {
+            None => return Classifier::default(),
+            Some(RawClassifier::File(file)) => return self.trained_classifier(file),
+            Some(RawClassifier::Word(word)) => word,
+        };
         if let Some((_, classifier)) = CLASSIFIERS.iter().find(|(known, _)| *known == word.value) {
-            return *classifier;
+            return classifier.clone();
         }
         let hint = did_you_mean(word, CLASSIFIERS.map(|(known, _)| known));
         self.problem(word, format!("there is no classifier `{}`", word.value)).hint =
-            hint.or_else(|| Some("write `learned`, `keywords` or `none`".into()));
+            hint.or_else(|| Some("write `learned`, `keywords`, `none`, or `{ path: FILE }`".into()));
         Classifier::default()
     }
 

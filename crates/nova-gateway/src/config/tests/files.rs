@@ -20,6 +20,10 @@ fn anything() -> Env {
         Some(_) => std::fs::read_to_string(path),
         None => Ok("sk-file".into()),
     })
+    .with_bytes(|path| match path.extension().and_then(std::ffi::OsStr::to_str) {
+        Some("nsq") => Ok(super::artefacts::quality(&["deepseek-v4-pro"])),
+        _ => Ok(nova_route::task::SHIPPED.to_vec()),
+    })
 }
 
 fn files(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
