@@ -186,12 +186,12 @@ fn log(record: &UsageRecord, error: Option<&GatewayError>) {
     let status = record.status;
     match error {
         None => tracing::info!(
-            request = %record.request_id, model = %record.model_asked, deployment, status,
+            request = &*record.request_id, model = &*record.model_asked, deployment, status,
             outcome = record.outcome.as_str(), total_us = record.total_us,
             input = record.usage.prompt(), output = record.usage.output, cost = %record.cost, "answered"
         ),
         Some(error) => tracing::warn!(
-            request = %record.request_id, model = %record.model_asked, deployment, status,
+            request = &*record.request_id, model = &*record.model_asked, deployment, status,
             outcome = record.outcome.as_str(), code = error.code.row().word, total_us = record.total_us,
             %error, "failed"
         ),

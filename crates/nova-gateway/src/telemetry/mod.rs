@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use nova_ledger::{UsageRecord, WriterStats};
 use nova_wire::Dialect;
@@ -18,6 +18,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::error::GatewayError;
+
+/// How many lines of the log were left out because nobody read them in time: the process has one log.
+pub static LOG_LINES_LEFT_OUT: AtomicU64 = AtomicU64::new(0);
 
 /// Every metric: name, labels, meaning.
 #[rustfmt::skip]
@@ -45,6 +48,7 @@ pub const METRICS: &[(&str, &str, &str)] = &[
     ("novastack_recalled_bytes", "", "Bytes of that thinking."),
     ("novastack_shadows_total", "shadow, result", "Requests that a shadow was drawn for: answered, failed, busy (as many as may be were under way), over_budget, unfit (no deployment may or can take them)."),
     ("novastack_reloads_total", "result", "Reloads of the configuration."),
+    ("novastack_log_lines_left_out_total", "", "Lines of the log that nobody read in time."),
 ];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -317,6 +321,7 @@ impl Metrics {
             ("novastack_upstream_connections", "gauge", connections),
             ("novastack_recalled_calls", "gauge", recalled.0 as u64),
             ("novastack_recalled_bytes", "gauge", recalled.1 as u64),
+            ("novastack_log_lines_left_out", "counter", LOG_LINES_LEFT_OUT.load(Ordering::Relaxed)),
         ] {
             let suffix = if kind == "counter" { "_total" } else { "" };
             let _ = writeln!(out, "# TYPE {name} {kind}\n{name}{suffix} {value}");

@@ -38,7 +38,8 @@ struct Beside {
 pub(crate) fn run(global: &Global, serve: &Serve) -> Result<()> {
     let begun = Instant::now();
     let mut home = Home::open_allowing(global, serve.allow_remote)?;
-    super::log::start(&home.config.telemetry)?;
+    // Until the end: what is logged last is written when it is dropped.
+    let _log = super::log::start(&home.config.telemetry)?;
     let beside = if serve.no_engine { None } else { start_engine(&home)? };
     if let Some(beside) = &beside {
         home.config.attach_engine(&beside.local).map_err(anyhow::Error::msg)?;
