@@ -1,7 +1,8 @@
 //! What the gateway knows beyond a request, from its own traffic: the live [`World`] that plans are made in, and
 //! where answers are noted.
 //!
-//! Invariant: reading and noting take no lock but that of one shard of conversations, and never wait.
+//! Invariant: reading and noting take no lock but that of one shard of conversations and, where the mode `budget`
+//! chooses, that of the pacers; either is held for a look-up.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -155,9 +156,7 @@ impl Learning {
         {
             speed.cached(cached, usage.cache_read);
         }
-        let known = snapshot.table.find(&deployment.model).and_then(|model| snapshot.known.get(model));
-        let cells = std::iter::once(&snapshot.everyone).chain(known.map(|known| &known.cells));
-        for cells in cells {
+        for cells in std::iter::once(&snapshot.everyone).chain(&deployment.cells) {
             cells.answered(Kind::Other, usage.output);
             if let Some(kind) = self.kind.filter(|kind| *kind != Kind::Other) {
                 cells.answered(kind, usage.output);
@@ -166,10 +165,9 @@ impl Learning {
     }
 
     /// Takes in whether an answer was good, where that could be checked: 1 good, 0 not.
-    pub fn judge(&self, snapshot: &Snapshot, deployment: &Deployment, grade: f32) {
-        let known = snapshot.table.find(&deployment.model).and_then(|model| snapshot.known.get(model));
-        if let Some(known) = known {
-            known.cells.judged(self.kind.unwrap_or(Kind::Other), grade);
+    pub fn judge(&self, deployment: &Deployment, grade: f32) {
+        if let Some(cells) = &deployment.cells {
+            cells.judged(self.kind.unwrap_or(Kind::Other), grade);
         }
     }
 
@@ -187,8 +185,7 @@ pub(crate) fn take_lessons(shared: &Shared) {
     for lesson in shared.lessons.take() {
         match lesson {
             Lesson::Judged(Judgement { model, task, value, before }) => {
-                let known = snapshot.table.find(&model).and_then(|model| snapshot.known.get(model));
-                let Some(known) = known else { continue };
+                let Some(known) = snapshot.known_of(&model) else { continue };
                 let kind = Kind::of(task.as_deref());
                 match before {
                     None => known.cells.judged(kind, value as f32),
@@ -236,8 +233,7 @@ pub(crate) async fn recall_answers(shared: &Shared) {
             *count += stat.count;
             *tokens += stat.mean * stat.count as f64;
         }
-        let known = snapshot.table.find(&stat.model).and_then(|model| snapshot.known.get(model));
-        if let Some(known) = known {
+        if let Some(known) = snapshot.known_of(&stat.model) {
             known.cells.recall_answers(kind, stat.count, stat.mean as f32);
         }
     }

@@ -85,6 +85,8 @@ pub struct Deployment {
     pub breaker: Arc<Breaker>,
     /// How fast it is, and how busy.
     pub speed: Arc<Speed>,
+    /// What was learnt of its model.
+    pub cells: Option<Arc<ModelCells>>,
     /// A number that stands for it, the same after a reload.
     pub token: u64,
     /// How far estimates of its prompts are off.
@@ -143,6 +145,11 @@ impl Snapshot {
     /// A deployment by its place.
     pub fn deployment(&self, id: DeploymentId) -> Option<&Deployment> {
         self.deployments.get(id.index())
+    }
+
+    /// What is known of a model, by any of its names.
+    pub(crate) fn known_of(&self, name: &str) -> Option<&Known> {
+        self.known.get(self.table.find(name)?)
     }
 
     /// The preset of this name, in any spelling.

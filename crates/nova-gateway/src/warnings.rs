@@ -13,6 +13,9 @@ use nova_route::fold;
 use crate::snapshot::Deployment;
 use crate::telemetry::Metrics;
 
+/// The most that is shown of a name, which is a provider's own.
+const LONGEST: usize = 128;
+
 static WARNING: HeaderName = HeaderName::from_static("x-novastack-warning");
 
 /// What is known beforehand of the warnings of a deployment, and which were logged.
@@ -24,8 +27,18 @@ pub(crate) struct Warnings {
     names: Vec<String>,
     /// A name that it answered by, other than the one it was asked by, which was found to mean the same.
     usual: OnceLock<String>,
+    /// The first answer by a name that means another model, with what is told of it.
+    other: OnceLock<Drift>,
     retirement_logged: AtomicBool,
     drift_logged: AtomicBool,
+}
+
+/// What was asked, who answered, and the warning.
+#[derive(Debug)]
+struct Drift {
+    asked: String,
+    answered: String,
+    warning: HeaderValue,
 }
 
 impl Warnings {
@@ -81,14 +94,26 @@ pub(crate) fn drift(
     metrics: &Metrics,
 ) {
     let warnings = &deployment.warnings;
+    if let Some(known) = warnings.other.get()
+        && known.answered == answered
+        && known.asked == asked
+    {
+        headers.append(&WARNING, known.warning.clone());
+        return metrics.drifted(&deployment.provider, &deployment.model);
+    }
     if !warnings.has_drifted(asked, answered) {
         return;
     }
     let visible = |c: char| if matches!(c, ' '..='~') { c } else { '?' };
-    let shown: String = answered.chars().map(visible).take(128).collect();
+    let shown: String = answered.chars().map(visible).take(LONGEST).collect();
     let text = format!("`{}` was asked for `{asked}` and says that `{shown}` answered", deployment.provider);
-    if let Ok(value) = HeaderValue::from_str(&text) {
-        headers.append(&WARNING, value);
+    if let Ok(warning) = HeaderValue::from_str(&text) {
+        if answered.len() <= LONGEST {
+            let (asked, answered) = (asked.to_owned(), answered.to_owned());
+            // Of several such names the first one is kept; the others are compared each time.
+            let _ = warnings.other.set(Drift { asked, answered, warning: warning.clone() });
+        }
+        headers.append(&WARNING, warning);
     }
     metrics.drifted(&deployment.provider, &deployment.model);
     if !warnings.drift_logged.swap(true, Ordering::Relaxed) {

@@ -8,7 +8,7 @@ use crate::facts::Facts;
 use crate::names::fold;
 use crate::pattern::{is_pattern, part};
 use crate::plan::{Attempt, DeploymentId, Exposure, NoRoute, Plan, Why};
-use crate::router::Chosen;
+use crate::router::{Chosen, Router};
 use crate::table::{Model, Place, Table, Target};
 use crate::world::{Health, Signals, World};
 
@@ -31,23 +31,13 @@ const SUGGESTIONS: usize = 3;
 ///
 /// # Errors
 /// [`NoRoute`] says why nothing is left to try.
-pub fn plan<'f>(table: &Table, facts: &Facts<'f>, world: &dyn World, seed: u64) -> Result<Plan, NoRoute> {
+pub fn plan(table: &Table, facts: &Facts<'_>, world: &dyn World, seed: u64) -> Result<Plan, NoRoute> {
     let of = &Planning { table, facts, world, seed };
     match table.target(facts.model) {
-        Target::Rules(router) => match router.choose(&table.models, facts, world) {
-            Chosen::Chain([]) => of.by_mode(&table.choosing.aim(), &[]),
-            Chosen::Chain(chain) => of.along(chain, None),
-            Chosen::Mode(mode, rest) => of.by_mode(&table.choosing.aim_of(mode), rest),
-        },
+        Target::Rules(router) => of.by_rules(Some(router)),
         Target::Auto { mode: None, task: Some(task) } => {
             let facts = &Facts { task: Some(task), task_confidence: Some(1.0), ..*facts };
-            let chosen = table.router.as_ref().map(|router| router.choose(&table.models, facts, world));
-            let of = &Planning { table, facts, world, seed };
-            match chosen {
-                Some(Chosen::Chain(chain @ [_, ..])) => of.along(chain, None),
-                Some(Chosen::Mode(mode, rest)) => of.by_mode(&table.choosing.aim_of(mode), rest),
-                Some(Chosen::Chain([])) | None => of.by_mode(&table.choosing.aim(), &[]),
-            }
+            Planning { table, facts, world, seed }.by_rules(table.router.as_ref())
         }
         Target::Auto { mode, task } => {
             let aim = mode.map_or_else(|| table.choosing.aim(), |mode| table.choosing.aim_of(mode));
@@ -92,6 +82,16 @@ struct Planning<'p, 'f> {
 }
 
 impl Planning<'_, '_> {
+    /// What the first rule that holds says; where none does, or there are none, the configured mode.
+    fn by_rules(&self, router: Option<&Router>) -> Result<Plan, NoRoute> {
+        let choosing = &self.table.choosing;
+        match router.map(|router| router.choose(&self.table.models, self.facts, self.world)) {
+            Some(Chosen::Chain(chain @ [_, ..])) => self.along(chain, None),
+            Some(Chosen::Mode(mode, rest)) => self.by_mode(&choosing.aim_of(mode), rest),
+            Some(Chosen::Chain([])) | None => self.by_mode(&choosing.aim(), &[]),
+        }
+    }
+
     /// The deployments of a chain of models; its first one may be part of an experiment.
     fn along(&self, chain: &[(u32, Why)], provider: Option<u32>) -> Result<Plan, NoRoute> {
         let Some(&(first, by)) = chain.first() else { return Err(NoRoute::NoDeployment) };

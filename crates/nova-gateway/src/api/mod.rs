@@ -44,7 +44,7 @@ pub async fn serve(worker: &Arc<Worker>, request: Request<Incoming>) -> Response
             }
             (Endpoint::Generation, _) => Box::pin(generation::answer(worker, &request)).await,
             (Endpoint::Feedback, &Method::POST) => Box::pin(feedback::answer(worker, request)).await,
-            (Endpoint::Stored(stored), _) => conversation::answer(worker, stored, &request).await,
+            (Endpoint::Stored(stored), _) => Box::pin(conversation::answer(worker, stored, &request)).await,
             (Endpoint::Models(google), &Method::GET) => models::list(worker, &request, google),
             (Endpoint::Model(name, google), &Method::GET) => models::one(worker, &request, (&name, google)),
             (_, method) => {
@@ -55,7 +55,7 @@ pub async fn serve(worker: &Arc<Worker>, request: Request<Incoming>) -> Response
         };
     }
     if path == "/metrics" || path.starts_with("/admin/") {
-        return admin::serve(worker, request).await;
+        return Box::pin(admin::serve(worker, request)).await;
     }
     match health::answer(worker, path) {
         Some(response) => response,

@@ -22,6 +22,7 @@ use crate::learnt;
 use crate::lessons::Judgement;
 use crate::pipeline::attempt::{self, Answer, Answered};
 use crate::pipeline::facts::{self, Asking};
+use crate::pipeline::outline::Outline;
 use crate::pipeline::settle::{Bill, Outcome};
 use crate::pipeline::{self, At, Known, Received, Understood, said, settle};
 use crate::snapshot::Snapshot;
@@ -79,7 +80,7 @@ impl Bench {
         sender: &Sender,
         (dialect, body, peek): (Dialect, &Bytes, &Peek),
     ) -> Result<Self, GatewayError> {
-        let request = said::last(dialect, body).map(|said| said.text).unwrap_or_default();
+        let request = said::last(dialect, &Outline::of(body)).map(|said| said.text).unwrap_or_default();
         let (key, headers) = (Some(&*sender.key), &sender.headers);
         let asking = Asking { dialect, headers, body, peek, key, controls: None };
         let task = snapshot.learns_from_judges.then(|| facts::task(snapshot, &asking)).flatten();
@@ -210,7 +211,7 @@ impl Bench {
         body: String,
         group: Arc<str>,
         (id, started): (&RequestId, Instant),
-    ) -> Result<pipeline::Call, GatewayError> {
+    ) -> Result<Box<pipeline::Call>, GatewayError> {
         let key = Some(Arc::clone(&self.sender.key));
         let mut known = Known { key, model: self.judge.model.clone(), stream: false };
         let understood = self.place(body, started, &mut known).inspect_err(|error| {

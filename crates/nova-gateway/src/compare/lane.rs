@@ -79,7 +79,7 @@ impl std::fmt::Debug for Lane {
 
 impl Lane {
     /// A model that is asked, once this is polled.
-    pub(super) fn asking(name: String, worker: &Arc<Worker>, call: Call) -> Self {
+    pub(super) fn asking(name: String, worker: &Arc<Worker>, call: Box<Call>) -> Self {
         let (id, dialect, started) = (call.id.clone(), call.dialect, call.started);
         let worker = Arc::clone(worker);
         let attempting = Box::pin(async move { attempt::attempt(&worker, call).await });

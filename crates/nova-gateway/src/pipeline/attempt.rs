@@ -38,7 +38,7 @@ const LONGEST_LIMIT: Duration = Duration::from_secs(300);
 #[derive(Debug)]
 pub struct Answered {
     /// The call.
-    pub call: Call,
+    pub call: Box<Call>,
     /// What the target could not carry.
     pub dropped: Vec<String>,
     /// The answer.
@@ -93,7 +93,7 @@ enum Next {
 ///
 /// # Errors
 /// What the client is told when no try answered: the failure of the last one that says most.
-pub async fn attempt(worker: &Arc<Worker>, mut call: Call) -> Result<Answered, GatewayError> {
+pub async fn attempt(worker: &Arc<Worker>, mut call: Box<Call>) -> Result<Answered, GatewayError> {
     let planned: Vec<(DeploymentId, Arc<str>)> =
         call.plan.attempts.iter().map(|attempt| (attempt.deployment, Arc::clone(&attempt.model))).collect();
     let mut told: Option<GatewayError> = None;
@@ -185,11 +185,11 @@ async fn one(
     if let Answer::Whole { meter, mismatch: Some(why), .. } = &answer {
         // The provider is paid for it all the same.
         call.receipt.discard(deployment, meter);
-        call.receipt.learning.judge(&call.snapshot, deployment, 0.0);
+        call.receipt.learning.judge(deployment, 0.0);
         return Err(Stumble::Failed(Failure::from_upstream(nova_wire::translate::mismatch(why))));
     }
     if let (Answer::Whole { .. }, Some(_)) = (&answer, &call.check) {
-        call.receipt.learning.judge(&call.snapshot, deployment, 1.0);
+        call.receipt.learning.judge(deployment, 1.0);
     }
     call.keep(match &mut answer {
         Answer::Whole { meter, .. } => meter.thought.take(),

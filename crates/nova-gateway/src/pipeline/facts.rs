@@ -11,6 +11,7 @@ use nova_route::{Classifier, Controls, Facts, Named, Needs};
 use nova_wire::{Dialect, Peek};
 use serde_json::{Map, Value};
 
+use super::outline::Outline;
 use super::said;
 use super::session::{self, Who};
 use super::task::{self, Heard};
@@ -45,7 +46,7 @@ pub(super) struct Learnt<'a> {
     /// What a dollar must buy, where a pacer watches over the key.
     pub(super) quality_per_usd: Option<f64>,
     pub(super) who: Who,
-    pub(super) needs: Needs,
+    pub(super) needs: Needs<'a>,
     pub(super) task: Option<Cow<'a, str>>,
     pub(super) task_confidence: Option<f64>,
     pub(super) lang: Option<&'static str>,
@@ -78,18 +79,23 @@ pub(crate) fn holds(snapshot: &Snapshot, asking: &Asking<'_>, condition: &Condit
     asking.with_facts(&learnt, now_ms, |facts| condition.holds(facts, &OfModel::default()))
 }
 
-fn learn_for<'a>(snapshot: &Snapshot, asking: &Asking<'a>, needs: Needs) -> Result<Learnt<'a>, GatewayError> {
-    let mut learnt = Learnt { needs, ..Learnt::default() };
+fn learn_for<'a>(
+    snapshot: &Snapshot,
+    asking: &Asking<'a>,
+    needs: Needs<'a>,
+) -> Result<Learnt<'a>, GatewayError> {
+    let mut learnt = Learnt { needs, task: needs.task.map(Cow::Borrowed), ..Learnt::default() };
     if needs.choice {
         let of_key = asking.key.and_then(|key| key.routing.request_budget);
         // Exact up to some millions of dollars.
         learnt.budget = budget(asking.headers)?.or(of_key.map(|budget| budget.nanos() as f64 / 1e9));
-        learnt.task = snapshot.table.task_named(&asking.peek.model).map(Cow::Borrowed);
     }
     let classifies = needs.text && snapshot.classifier != Classifier::None;
     let grades = needs.quality && snapshot.graded.is_some();
-    let said = if classifies || grades { said::last(asking.dialect, asking.body) } else { None };
-    let mut heard = said.map(Heard::new);
+    let hears = classifies || grades;
+    let reads = hears || needs.metadata || (needs.session && asking.body.len() <= session::LONGEST);
+    let mut outline = if reads { Outline::of(asking.body) } else { Outline::default() };
+    let mut heard = if hears { said::last(asking.dialect, &outline).map(Heard::new) } else { None };
     let mut is_side_call = false;
     if needs.text {
         let told = asking.headers.get(TASK).and_then(|value| value.to_str().ok()).map(str::trim);
@@ -109,10 +115,10 @@ fn learn_for<'a>(snapshot: &Snapshot, asking: &Asking<'a>, needs: Needs) -> Resu
     learnt.heard = heard.filter(|_| grades && !is_side_call);
     if needs.session {
         let key = asking.key.map_or(0, |key| key.id.number());
-        learnt.who = session::of(key, asking.headers, asking.body);
+        learnt.who = session::of(key, asking.headers, &outline);
     }
     if needs.metadata {
-        learnt.metadata = metadata(asking.body);
+        learnt.metadata = metadata(std::mem::take(&mut outline.metadata));
     }
     Ok(learnt)
 }
@@ -134,11 +140,7 @@ fn budget(headers: &HeaderMap) -> Result<Option<f64>, GatewayError> {
 }
 
 /// The entries of the body's `metadata`, numbers and truths as they are written.
-fn metadata(body: &Bytes) -> Map<String, Value> {
-    let fields = nova_wire::splice::fields(body).unwrap_or_default();
-    let found = fields.into_iter().find(|field| field.name == "metadata");
-    let parsed = found.and_then(|field| serde_json::from_slice(body.get(field.value)?).ok());
-    let Some(Value::Object(mut entries)) = parsed else { return Map::new() };
+fn metadata(mut entries: Map<String, Value>) -> Map<String, Value> {
     for value in entries.values_mut() {
         if !value.is_string() {
             *value = Value::String(value.to_string());

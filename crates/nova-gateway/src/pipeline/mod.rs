@@ -6,9 +6,9 @@
 //! ```
 //!
 //! Beside the stages: `asked` is what a path says before the body is read, `decode` undoes a body's
-//! compression, `controls` is what a body asks of routing, [`facts`], `said` and `session` find out what a plan
-//! asks for, [`form`] judges answers in JSON, and
-//! `forward` is the same way for services that are passed on untranslated.
+//! compression, `controls` is what a body asks of routing, [`facts`] finds out what a plan depends on (`outline` reads
+//! the body for it, `said` and `task` say what the request is about, `session` whose it is), [`form`] judges answers
+//! in JSON, and `forward` is the same way for services that are passed on untranslated.
 //!
 //! Invariant: from [`reserve`] on, the call holds a receipt that its `Drop` settles, so that a client
 //! that leaves, a panic and a shutdown are all recorded.
@@ -22,6 +22,7 @@ mod decode;
 pub mod facts;
 pub mod form;
 pub(crate) mod forward;
+pub(crate) mod outline;
 pub mod read;
 pub mod relay;
 pub mod reserve;
@@ -35,7 +36,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use nova_ledger::Key;
 use nova_limit::Permit;
@@ -59,7 +60,8 @@ use crate::shadow::{self, Drawn, Mirror};
 use crate::snapshot::Snapshot;
 use crate::state::{RequestId, Worker};
 
-/// The context of one request, from its routing to its settlement.
+/// The context of one request, from its routing to its settlement. It is large and goes from hand to hand, so it
+/// travels in a box.
 #[derive(Debug)]
 pub struct Call {
     /// The request's id, as in its response headers and its usage record.
@@ -85,7 +87,7 @@ pub struct Call {
     /// The preset that it was made with.
     pub preset: Option<Arc<Preset>>,
     /// What it is about, where rules asked that.
-    pub task: Option<String>,
+    pub task: Option<Arc<str>>,
     /// The promise to settle.
     pub receipt: Receipt,
     /// The key's permit to be in flight.
@@ -132,11 +134,14 @@ pub async fn answer(
     if asked.framing == Some(Framing::Array) { response.map(Outgoing::in_array) } else { response }
 }
 
+static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+static REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+
 /// Puts the request's id into its answer, under the names that either SDK reads.
 pub(crate) fn name(response: &mut Response<Outgoing>, id: &RequestId) {
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
-        response.headers_mut().insert("x-request-id", value.clone());
-        response.headers_mut().insert("request-id", value);
+        response.headers_mut().insert(&X_REQUEST_ID, value.clone());
+        response.headers_mut().insert(&REQUEST_ID, value);
     }
 }
 
@@ -171,7 +176,7 @@ async fn stages(
         if call.peek.stream { relay::stream(worker, call).await } else { relay::whole(worker, call).await }?;
     match keep {
         None => Ok(response),
-        Some(keep) => Ok(conversation::keep(worker, keep, response).await),
+        Some(keep) => Ok(Box::pin(conversation::keep(worker, keep, response)).await),
     }
 }
 
@@ -274,7 +279,8 @@ async fn receive(
     let permit = admit::admit(shared, snapshot, &key)?;
     let (body, peek) = read::read(asked, &head.headers, incoming, snapshot).await?;
     let Resumed { body, peek, keep } = match asked.dialect {
-        Dialect::Responses => conversation::resume(shared, snapshot, &key, (body, peek)).await?,
+        // Boxed: it is large, for one dialect, and would be a part of every request's future.
+        Dialect::Responses => Box::pin(conversation::resume(shared, snapshot, &key, (body, peek))).await?,
         _ => Resumed { body, peek, keep: None },
     };
     Ok(Received { key, permit, headers: head.headers, body, peek, keep })
@@ -324,7 +330,7 @@ pub(crate) fn open(
     snapshot: &Arc<Snapshot>,
     (id, dialect, started): (&RequestId, Dialect, Instant),
     understood: Understood,
-) -> Call {
+) -> Box<Call> {
     let Understood { key, permit, body, peek, route, preset, written, strict, beta, drawn, .. } = understood;
     let Routed { plan, task, about, learning } = route;
     let mirror = drawn.map(|drawn| {
@@ -341,7 +347,7 @@ pub(crate) fn open(
     receipt.about = about;
     let check = form::check(dialect, &body, &peek);
     let snapshot = Arc::clone(snapshot);
-    Call {
+    Box::new(Call {
         id: id.clone(),
         dialect,
         started,
@@ -356,7 +362,7 @@ pub(crate) fn open(
         task,
         receipt,
         _permit: permit,
-    }
+    })
 }
 
 /// A small body is a slice of the connection's read buffer, and would keep all of that until the answer

@@ -86,7 +86,7 @@ impl std::fmt::Debug for Waiting {
 /// A stream under way.
 #[derive(Debug)]
 pub struct Streaming {
-    call: Call,
+    call: Box<Call>,
     live: Box<Live>,
     beat: Heartbeat,
     /// Why it broke off.
@@ -130,7 +130,7 @@ impl Heartbeat {
 ///
 /// # Errors
 /// Where no attempt answered.
-pub async fn whole(worker: &Arc<Worker>, call: Call) -> Result<Response<Outgoing>, GatewayError> {
+pub async fn whole(worker: &Arc<Worker>, call: Box<Call>) -> Result<Response<Outgoing>, GatewayError> {
     // In a box, as for a stream: the larger of the two would set the size of both.
     let answered = Box::pin(attempt::attempt(worker, call)).await?;
     Ok(respond(answered, Duration::MAX))
@@ -141,7 +141,7 @@ pub async fn whole(worker: &Arc<Worker>, call: Call) -> Result<Response<Outgoing
 ///
 /// # Errors
 /// Where no attempt answered before the client had to be told anything.
-pub async fn stream(worker: &Arc<Worker>, call: Call) -> Result<Response<Outgoing>, GatewayError> {
+pub async fn stream(worker: &Arc<Worker>, call: Box<Call>) -> Result<Response<Outgoing>, GatewayError> {
     let every = silence(call.dialect, &call.snapshot);
     let (dialect, request_id) = (call.dialect, call.id.as_str().to_owned());
     let worker = Arc::clone(worker);
@@ -258,7 +258,7 @@ fn joined(pieces: &mut Vec<Bytes>) -> Bytes {
 }
 
 impl Streaming {
-    pub(crate) fn new(mut call: Call, live: Box<Live>, beat: Duration) -> Self {
+    pub(crate) fn new(mut call: Box<Call>, live: Box<Live>, beat: Duration) -> Self {
         call.receipt.first_content = Some(std::time::Instant::now());
         // Nothing is tried again after content, and the stream may last for half an hour.
         call.body = Bytes::new();

@@ -53,17 +53,17 @@ pub fn route(
         (plan, Some(Box::new(record)))
     });
     let plan = plan.map_err(|no| refusal(snapshot, asking.peek, no))?;
-    let task = learnt.task.as_deref();
+    let task: Option<Arc<str>> = learnt.task.as_deref().map(Arc::from);
     let learning = Learning {
         session: learnt.who.session,
         expected: last.map(|turn| (turn.deployment, turn.cached_tokens(now.prompt_tokens, now_ms, 1.0))),
-        kind: task.map(|task| Kind::of(Some(task))),
+        kind: task.as_deref().map(|task| Kind::of(Some(task))),
         paced: pace.and_then(|(ceiling, _)| Some((ceiling, dearest(&plan)?))),
         ..Learning::default()
     };
     let experiment = record.as_ref().and_then(|record| record.decided.experiment.as_deref());
     let about = About {
-        task: task.map(Arc::from),
+        task: task.clone(),
         session: learnt.who.session.map(|session| Arc::from(format!("{session:016x}"))),
         experiment: experiment.map(Arc::from),
         // Written as JSON where records are written, not here.
@@ -71,7 +71,7 @@ pub fn route(
             .map(|record| Decision::later(move || serde_json::to_string(&record).unwrap_or_default())),
         ..About::default()
     };
-    Ok(Routed { task: task.map(str::to_owned), about, learning, plan })
+    Ok(Routed { task, about, learning, plan })
 }
 
 /// What the dearest model should cost, where a pacer chose.
@@ -104,7 +104,7 @@ pub struct Routed {
     /// Where to send it, in order.
     pub plan: Plan,
     /// What it is about, where that was asked.
-    pub task: Option<String>,
+    pub task: Option<Arc<str>>,
     /// What its record will say of it, the decision included where there was something to choose.
     pub about: About,
     /// What its answer will teach.

@@ -7,9 +7,10 @@
 
 use nova_route::task::human;
 use nova_wire::Dialect;
-use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
+
+use super::outline::Outline;
 
 /// What was said.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,47 +21,17 @@ pub(crate) struct Said {
     pub(crate) system: String,
 }
 
-/// The lists in which the dialects keep what was said, and what the system says.
-#[derive(Deserialize)]
-struct Body<'b> {
-    #[serde(borrow, default)]
-    messages: Option<Vec<&'b RawValue>>,
-    #[serde(borrow, default)]
-    input: Option<&'b RawValue>,
-    #[serde(borrow, default)]
-    contents: Option<Vec<&'b RawValue>>,
-    #[serde(borrow, default)]
-    system: Option<&'b RawValue>,
-    #[serde(borrow, default)]
-    instructions: Option<&'b RawValue>,
-    #[serde(borrow, default, rename = "systemInstruction", alias = "system_instruction")]
-    system_instruction: Option<&'b RawValue>,
-}
-
 /// What the human said last, and the system.
-pub(crate) fn last(dialect: Dialect, body: &[u8]) -> Option<Said> {
-    let body: Body<'_> = serde_json::from_slice(body).ok()?;
-    let system = |raw: Option<&RawValue>| raw.map(system_text).unwrap_or_default();
-    match dialect {
-        Dialect::Chat => {
-            let messages = body.messages?;
-            Some(Said { text: last_of(&messages)?, system: first_system(&messages) })
-        }
-        Dialect::Messages | Dialect::Converse => {
-            Some(Said { text: last_of(&body.messages?)?, system: system(body.system) })
-        }
-        Dialect::Gemini => {
-            Some(Said { text: last_of(&body.contents?)?, system: system(body.system_instruction) })
-        }
-        Dialect::Responses => {
-            let input = body.input?.get();
-            let text = match serde_json::from_str::<String>(input) {
-                Ok(text) => human(&text),
-                Err(_) => last_of(&serde_json::from_str::<Vec<&RawValue>>(input).ok()?)?,
-            };
-            (!text.is_empty()).then(|| Said { text, system: system(body.instructions) })
-        }
-    }
+pub(crate) fn last(dialect: Dialect, body: &Outline<'_>) -> Option<Said> {
+    let text = match &body.text {
+        Some(text) => human(text),
+        None => last_of(&body.turns)?,
+    };
+    let system = match dialect {
+        Dialect::Chat => first_system(&body.turns),
+        _ => body.system.map(system_text).unwrap_or_default(),
+    };
+    (!text.is_empty()).then_some(Said { text, system })
 }
 
 fn last_of(messages: &[&RawValue]) -> Option<String> {
@@ -108,7 +79,7 @@ mod tests {
     #[test]
     fn the_last_message_of_a_human_is_found_in_every_dialect() {
         let check = |dialect: Dialect, body: &str, said: Option<&str>| {
-            let found = last(dialect, body.as_bytes()).map(|found| found.text);
+            let found = last(dialect, &Outline::of(body.as_bytes())).map(|found| found.text);
             assert_eq!(found.as_deref(), said, "{body}");
         };
         let chat = r#"{"messages":[{"role":"user","content":"a"},{"role":"user","content":"b"},{"role":"assistant","content":"c"}]}"#;
@@ -144,7 +115,7 @@ mod tests {
     fn the_system_is_heard_in_every_dialect() {
         let check = |dialect: Dialect, body: &str| {
             assert_eq!(
-                last(dialect, body.as_bytes()).map(|found| found.system).as_deref(),
+                last(dialect, &Outline::of(body.as_bytes())).map(|found| found.system).as_deref(),
                 Some("s"),
                 "{body}"
             );

@@ -9,8 +9,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use http::HeaderMap;
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
+
+use super::outline::Outline;
 
 /// Headers that name a conversation: ours, agents', other gateways'.
 const HEADERS: [&str; 7] = [
@@ -23,7 +24,7 @@ const HEADERS: [&str; 7] = [
     "x-litellm-session-id",
 ];
 /// Longer bodies are not read for the beginning of their conversation.
-const LONGEST: usize = 4 << 20;
+pub(super) const LONGEST: usize = 4 << 20;
 /// So much of the beginning stands for a conversation.
 const BEGINNING: usize = 4 << 10;
 
@@ -39,42 +40,13 @@ pub(super) struct Who {
     pub(super) user: Option<u64>,
 }
 
-/// What the dialects' bodies say of it.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Body<'b> {
-    #[serde(borrow)]
-    prompt_cache_key: Option<Cow<'b, str>>,
-    #[serde(borrow)]
-    session_id: Option<Cow<'b, str>>,
-    #[serde(borrow)]
-    user: Option<Cow<'b, str>>,
-    #[serde(borrow)]
-    metadata: Option<&'b RawValue>,
-    #[serde(borrow)]
-    system: Option<&'b RawValue>,
-    #[serde(borrow)]
-    instructions: Option<&'b RawValue>,
-    #[serde(borrow)]
-    messages: Option<&'b RawValue>,
-    #[serde(borrow)]
-    input: Option<&'b RawValue>,
-    #[serde(borrow)]
-    contents: Option<&'b RawValue>,
-}
-
 /// Who a request is from, told apart by the key, so that nobody shares a conversation with another key.
-pub(super) fn of(key: u64, headers: &HeaderMap, body: &[u8]) -> Who {
+pub(super) fn of(key: u64, headers: &HeaderMap, body: &Outline<'_>) -> Who {
     let told = HEADERS.iter().find_map(|name| {
         let value = headers.get(*name)?.as_bytes();
         (!value.is_empty()).then(|| hash(key, "id", &[value]))
     });
-    if body.len() > LONGEST {
-        return Who { session: told, goes_on: told.is_some(), user: None };
-    }
-    let body: Body<'_> = serde_json::from_slice(body).unwrap_or_default();
-    let metadata: Option<Value> = body.metadata.and_then(|raw| serde_json::from_str(raw.get()).ok());
-    let entry = |name: &str| metadata.as_ref()?.get(name)?.as_str();
+    let entry = |name: &str| body.metadata.get(name)?.as_str();
     let text = |text: &str| (!text.is_empty()).then(|| hash(key, "id", &[text.as_bytes()]));
     let named = told
         .or_else(|| text(body.session_id.as_deref()?))
@@ -85,27 +57,25 @@ pub(super) fn of(key: u64, headers: &HeaderMap, body: &[u8]) -> Who {
     if named.is_some() {
         return Who { session: named, goes_on: true, user };
     }
-    let begun = beginning(&body);
+    let begun = beginning(body);
     let session = begun.map(|(beginning, _)| hash(key, "beginning", &beginning));
     Who { session, goes_on: begun.is_some_and(|(_, goes_on)| goes_on), user }
 }
 
 /// The beginning of a conversation, its instructions first; and whether an answer stands in it already.
-fn beginning<'b>(body: &Body<'b>) -> Option<([&'b [u8]; 2], bool)> {
+fn beginning<'b>(body: &Outline<'b>) -> Option<([&'b [u8]; 2], bool)> {
     /// What tells whose turn it was; content stays as it is.
     #[derive(Deserialize)]
     struct Turn<'t> {
         #[serde(borrow, default)]
         role: Option<Cow<'t, str>>,
     }
-    let list = body.messages.or(body.input).or(body.contents)?;
-    let turns: Vec<&RawValue> = serde_json::from_str(list.get()).ok()?;
     fn role(turn: &RawValue) -> Option<Cow<'_, str>> {
         serde_json::from_str::<Turn<'_>>(turn.get()).ok()?.role
     }
     let mut first = None;
     let mut goes_on = false;
-    for turn in turns {
+    for &turn in &body.turns {
         match role(turn).as_deref() {
             Some("assistant" | "model") => {
                 goes_on = true;
@@ -120,8 +90,7 @@ fn beginning<'b>(body: &Body<'b>) -> Option<([&'b [u8]; 2], bool)> {
         let bytes = raw.get().as_bytes();
         &bytes[..bytes.len().min(BEGINNING)]
     };
-    let instructions = body.system.or(body.instructions).map_or(&b""[..], start);
-    Some(([instructions, start(first?)], goes_on))
+    Some(([body.system.map_or(&b""[..], start), start(first?)], goes_on))
 }
 
 /// Not for secrets: it only has to be the same next time, on every instance.
@@ -142,7 +111,7 @@ mod tests {
         if let Some((name, value)) = header {
             headers.insert(name, HeaderValue::from_static(value));
         }
-        of(1, &headers, body.as_bytes())
+        of(1, &headers, &Outline::of(body.as_bytes()))
     }
 
     #[test]
@@ -161,7 +130,7 @@ mod tests {
             assert_eq!(who(None, body).session, Some(hash(1, "id", &[b"s-1"])), "{body}");
         }
         assert_ne!(
-            of(2, &HeaderMap::new(), br#"{"session_id":"s-1"}"#),
+            of(2, &HeaderMap::new(), &Outline::of(br#"{"session_id":"s-1"}"#)),
             who(None, r#"{"session_id":"s-1"}"#)
         );
         assert_eq!(who(None, r#"{"user":"u","messages":[]}"#).user, Some(hash(1, "id", &[b"u"])));

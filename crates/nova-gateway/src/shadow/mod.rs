@@ -170,7 +170,7 @@ impl Mirror {
         facts::holds(&self.snapshot, &asking, condition, self.worker.shared.now_ms())
     }
 
-    async fn ask(&self, shadow: &Shadow, call: Call, hold: Hold) -> &'static str {
+    async fn ask(&self, shadow: &Shadow, call: Box<Call>, hold: Hold) -> &'static str {
         let shared = &self.worker.shared;
         tracing::debug!(request = call.id.as_str(), of = self.of.as_str(), shadow = %shadow.name(), "a shadow");
         match attempt::attempt(&self.worker, call).await {
@@ -187,7 +187,7 @@ impl Mirror {
     }
 
     /// The call of a shadow and what is held for it, or why there is none.
-    fn call(&self, shadow: &Shadow) -> Result<(Call, Hold), &'static str> {
+    fn call(&self, shadow: &Shadow) -> Result<(Box<Call>, Hold), &'static str> {
         let (worker, snapshot) = (&self.worker, &self.snapshot);
         let (id, started) = (worker.next_id(), Instant::now());
         let (body, peek) = self.question(shadow).map_err(|_| "unfit")?;

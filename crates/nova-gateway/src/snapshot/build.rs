@@ -46,7 +46,7 @@ impl Snapshot {
             .flat_map(|before| &before.deployments)
             .map(|deployment| (&*deployment.name, deployment))
             .collect();
-        let deployments = config
+        let mut deployments = config
             .deployments
             .iter()
             .map(|configured| deployment(configured, known.get(&*configured.name).copied(), &config.catalog))
@@ -61,7 +61,12 @@ impl Snapshot {
             .map(|model| (model.names().map(str::to_owned).collect(), hint(model, config)))
             .collect();
         let table = config.table()?;
-        let known = config.catalog.models().map(|model| known_of(model, config, before)).collect();
+        let known: Vec<Known> =
+            config.catalog.models().map(|model| known_of(model, config, before)).collect();
+        for deployment in &mut deployments {
+            let known = table.find(&deployment.model).and_then(|model| known.get(model));
+            deployment.cells = known.map(|known| Arc::clone(&known.cells));
+        }
         let listed_presets =
             config.presets.iter().map(|preset| listed_preset(preset, &table, &models)).collect();
         let graded = config.quality.as_ref().map(|quality| Graded::new(Arc::clone(quality), &table));
@@ -123,6 +128,7 @@ fn deployment(
         breaker: before
             .map_or_else(|| Arc::new(Breaker::new(BREAKER_THRESHOLD)), |it| Arc::clone(&it.breaker)),
         speed: before.map_or_else(Arc::default, |it| Arc::clone(&it.speed)),
+        cells: None,
         token: token(&configured.name),
         calibration: before.map_or_else(Arc::default, |it| Arc::clone(&it.calibration)),
         counters: OnceLock::new(),

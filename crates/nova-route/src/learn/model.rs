@@ -2,6 +2,7 @@
 
 use super::cells::{Evidence, Mean};
 use crate::quality::Belief;
+use crate::task::usual;
 use crate::world::Estimate;
 
 /// How many [`Kind`]s there are.
@@ -56,18 +57,25 @@ impl Kind {
 
     /// The kind of a task, by any of the names that rules use for it.
     pub fn of(task: Option<&str>) -> Self {
-        match task {
-            Some("code" | "code_review" | "coding") => Self::Code,
-            Some("math") => Self::Math,
-            Some("reasoning") => Self::Reasoning,
-            Some("creative" | "creative_writing") => Self::Creative,
-            Some("summarize" | "summarise" | "summary" | "long_document_summary") => Self::Summarize,
-            Some("rewrite" | "translation" | "translate") => Self::Rewrite,
-            Some("extract" | "extraction" | "classification") => Self::Extract,
-            Some("doc_qa" | "long_document_qa") => Self::DocQa,
-            Some("chat" | "chat_qa" | "analysis") => Self::Chat,
-            _ => Self::Other,
-        }
+        let kind = |task: &str| Self::called(task).or_else(|| Self::called(usual(task)));
+        task.and_then(kind).unwrap_or(Self::Other)
+    }
+
+    /// The kind by the names that the gateway writes itself.
+    fn called(task: &str) -> Option<Self> {
+        Some(match task {
+            "other" => Self::Other,
+            "code" | "code_review" => Self::Code,
+            "math" => Self::Math,
+            "reasoning" => Self::Reasoning,
+            "creative" => Self::Creative,
+            "summarize" | "long_document_summary" => Self::Summarize,
+            "rewrite" | "translation" => Self::Rewrite,
+            "extract" | "extraction" => Self::Extract,
+            "doc_qa" | "long_document_qa" => Self::DocQa,
+            "chat" | "chat_qa" | "analysis" => Self::Chat,
+            _ => return None,
+        })
     }
 
     /// Its word, in records and artefacts.
@@ -160,5 +168,14 @@ mod tests {
             assert_eq!(Kind::of(Some(word)), kind);
         }
         assert_eq!(Kind::of(None), Kind::Other);
+        let names = [
+            ("debugging", Kind::Code),
+            ("mathematics", Kind::Math),
+            ("research", Kind::Chat),
+            ("ours", Kind::Other),
+        ];
+        for (name, kind) in names {
+            assert_eq!(Kind::of(Some(name)), kind, "{name}");
+        }
     }
 }

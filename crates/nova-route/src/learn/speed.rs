@@ -31,6 +31,9 @@ pub struct Speed {
     /// Times to first tokens of all sizes.
     histogram: [AtomicU32; BUCKETS],
     held: AtomicU32,
+    /// What the histogram says, as the bits of an `f32`; 0 where it says nothing yet. Asked for by every plan, and
+    /// changed by an answer only.
+    p95_ms: AtomicU32,
     /// When its provider is to be asked again, on the caller's clock.
     limited_until_ns: AtomicU64,
 }
@@ -45,6 +48,7 @@ impl Default for Speed {
             hits: Mean::default(),
             histogram: std::array::from_fn(|_| AtomicU32::default()),
             held: AtomicU32::default(),
+            p95_ms: AtomicU32::default(),
             limited_until_ns: AtomicU64::default(),
         }
     }
@@ -81,6 +85,7 @@ impl Speed {
                 count.store(count.load(Ordering::Relaxed) / 2, Ordering::Relaxed);
             }
         }
+        self.p95_ms.store(self.p95().map_or(0, f32::to_bits), Ordering::Relaxed);
     }
 
     /// An answer was written at so many tokens per second.
@@ -117,12 +122,13 @@ impl Speed {
             false if now_ns < self.limited_until_ns.load(Ordering::Relaxed) => Health::Limited,
             false => Health::Good,
         };
+        let p95_ms = f32::from_bits(self.p95_ms.load(Ordering::Relaxed));
         let any = || self.ttft.iter().find_map(Mean::mean);
         Signals {
             health,
             in_flight: self.in_flight.load(Ordering::Relaxed),
             ttft_ms: self.ttft[size(prompt_tokens)].mean().or_else(any),
-            p95_ttft_ms: self.p95(),
+            p95_ttft_ms: (p95_ms > 0.0).then_some(p95_ms),
             tokens_per_s: self.rate.mean(),
             errors: self.errors.mean().unwrap_or(0.0),
             cached_tokens: 0,
@@ -161,6 +167,7 @@ mod tests {
         speed.began(500, 200.0);
         speed.began(20_000, 1_500.0);
         assert_eq!(speed.signals(900, 0, false).ttft_ms, Some(200.0));
+        assert_eq!(speed.signals(900, 0, false).p95_ttft_ms, speed.p95());
         assert_eq!(speed.signals(9_000, 0, false).ttft_ms, Some(1_500.0));
         assert_eq!(speed.signals(90_000, 0, false).ttft_ms, Some(200.0), "better than nothing");
     }

@@ -157,11 +157,11 @@ fn what_a_request_would_cost_is_that_of_the_rules_own_model() {
 fn what_rules_ask_for_is_known_before() {
     let table =
         table(vec![entry("task == 'a'", "small", &[]), entry("metadata.x == 'a'", "large", &[])], None);
-    let all = Needs { text: true, metadata: true, session: true, choice: true, quality: true };
+    let all = Needs { task: None, text: true, metadata: true, session: true, choice: true, quality: true };
     assert_eq!(table.needs("AUTO"), all);
     assert_eq!(table.needs("auto:fast"), Needs { metadata: false, quality: false, ..all });
     assert_eq!(table.needs("auto:best"), Needs { metadata: false, ..all });
-    assert_eq!(table.needs("auto/code"), Needs { text: false, ..all });
+    assert_eq!(table.needs("auto/code"), Needs { task: Some("code"), text: false, ..all });
     assert_eq!(table.needs("small"), Needs::default());
     assert_eq!(table.needs("nothing"), Needs::default());
     let weighs = |rule: &str, default: Option<&str>| {

@@ -27,7 +27,7 @@ pub use keywords::KEYWORDS;
 pub use label::{TASKS, Task};
 pub use lang::lang;
 pub use model::{Model, ModelError, Weights, softmax};
-pub(crate) use names::meant;
+pub(crate) use names::{meant, usual};
 
 /// A document from which something is asked is long from this many tokens of prompt.
 pub const LONG_DOCUMENT: u64 = 8_000;

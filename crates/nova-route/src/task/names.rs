@@ -39,6 +39,11 @@ pub(crate) fn meant(name: &str) -> Vec<&str> {
     names
 }
 
+/// The name that the gateway writes for what a name means; one that nobody knows stands for itself.
+pub(crate) fn usual(name: &str) -> &str {
+    family(name).map_or(name, |family| family.same[0])
+}
+
 fn family(name: &str) -> Option<&'static Family> {
     FAMILIES.iter().find(|family| family.same.contains(&name))
 }
