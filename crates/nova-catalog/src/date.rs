@@ -46,6 +46,12 @@ pub enum Weekday {
 pub struct DateError;
 
 impl Date {
+    /// The first day of its month.
+    #[must_use]
+    pub const fn first_of_month(self) -> Self {
+        Self { day: 1, ..self }
+    }
+
     /// The first instant of the day in UTC, in milliseconds since 1970 (Hinnant's `days_from_civil`).
     pub fn start_ms(self) -> i64 {
         let (month, day) = (i64::from(self.month), i64::from(self.day));

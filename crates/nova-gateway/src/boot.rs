@@ -7,9 +7,9 @@ use std::time::Duration;
 use nova_ledger::{Ledger, LedgerError, Secret, UsageWriter};
 
 use crate::config::Config;
-use crate::learnt;
 use crate::snapshot::{BuildError, Snapshot};
 use crate::state::Shared;
+use crate::{budgets, learnt};
 
 /// How often keys that other processes changed are taken over.
 const REFRESH: Duration = Duration::from_secs(2);
@@ -44,12 +44,14 @@ pub async fn open_ledger(config: &Config, data_dir: &Path) -> Result<Ledger, Led
 /// The shared state. It belongs on the background runtime, on which this must be called.
 ///
 /// # Errors
-/// Where the journal cannot be opened, or a deployment cannot be reached as configured.
-pub fn shared(config: &Config, ledger: Ledger, data_dir: &Path) -> Result<Arc<Shared>, BootError> {
+/// Where the journal cannot be opened, a deployment cannot be reached as configured, or the store does not say what
+/// keys have spent.
+pub async fn shared(config: &Config, ledger: Ledger, data_dir: &Path) -> Result<Arc<Shared>, BootError> {
     let snapshot = Snapshot::build(config, None)?;
     let usage = UsageWriter::start(&ledger, &data_dir.join("journal"))?;
     let background = tokio::runtime::Handle::current();
     let shared = Arc::new(Shared::new(snapshot, (ledger, usage), background));
+    budgets::follow(&shared).await?;
     tokio::spawn(upkeep(Arc::clone(&shared)));
     Ok(shared)
 }
@@ -66,6 +68,11 @@ async fn upkeep(shared: Arc<Shared>) {
             && let Err(error) = shared.lessons.follow(&shared.ledger).await
         {
             tracing::warn!(%error, "the version of learnt quality could not be read");
+        }
+        if refreshed.is_ok()
+            && let Err(error) = budgets::follow(&shared).await
+        {
+            tracing::warn!(%error, "what keys have spent could not be read; it is counted in memory meanwhile");
         }
         learnt::take_lessons(&shared);
         if refreshed.is_ok() && count == 0 {

@@ -24,6 +24,10 @@ pub enum Code {
     KeyRateLimited,
     /// The key's own bound on requests in flight.
     KeyTooManyInFlight,
+    /// The key has spent its budget.
+    KeyBudgetSpent,
+    /// What is left of the key's budget may be needed by its requests under way.
+    KeyBudgetHeld,
     /// The store of keys cannot be reached.
     StoreUnavailable,
     /// The body is larger than the limit.
@@ -125,6 +129,8 @@ pub const TABLE: &[Row] = &[
     row(Code::Forbidden, "forbidden", 403, PERMISSION, false, "The key may not use this model or this endpoint."),
     row(Code::KeyRateLimited, "key_rate_limited", 429, RATE, true, "The key's own limit of requests per minute is reached; `retry-after` says when the next one fits."),
     row(Code::KeyTooManyInFlight, "key_too_many_in_flight", 429, RATE, true, "The key has as many requests under way as it may have."),
+    row(Code::KeyBudgetSpent, "key_budget_spent", 402, ("insufficient_quota", "billing_error"), false, "The key has spent its budget of the day, week, month or for all time; `retry-after` says when the next one begins."),
+    row(Code::KeyBudgetHeld, "key_budget_held", 429, RATE, true, "The key's requests under way may need all that is left of its budget; what they do not need is free once they end."),
     row(Code::StoreUnavailable, "store_unavailable", 503, SERVER, true, "The key is not known here and the store cannot be asked; never reported as 401."),
     row(Code::BodyTooLarge, "request_too_large", 413, ("invalid_request_error", "request_too_large"), false, "The body is larger than `limits.body_bytes`."),
     row(Code::BodyTimeout, "request_timeout", 408, ("invalid_request_error", "timeout_error"), true, "The body did not arrive in time."),

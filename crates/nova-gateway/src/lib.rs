@@ -8,12 +8,13 @@
 //! a caller can be told; [`snapshot`] and [`state`] what the stages read; [`api`] the paths that are
 //! served, `count` (tokens of prompts), `conversation` (kept answers) and `compare` (several models at once) what
 //! stands behind some of them, [`shadow`] who else sees what is asked,
-//! [`admin`] those for operators, [`lessons`] what both tell the router, [`learnt`] and [`graded`] what it knows; [`server`] sockets, threads and shutdown; [`config`] the file
+//! [`admin`] those for operators, [`lessons`] what both tell the router, [`learnt`] and [`graded`] what it knows, [`budgets`] what keys may spend; [`server`] sockets, threads and shutdown; [`config`] the file
 //! and its checks; [`telemetry`] metrics, [`warnings`] what is said of answers besides.
 
 pub mod admin;
 pub mod api;
 pub mod boot;
+pub mod budgets;
 mod compare;
 pub mod config;
 mod conversation;

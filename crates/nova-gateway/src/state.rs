@@ -12,6 +12,7 @@ use nova_limit::{Bucket, Gate};
 use nova_route::learn::Sessions;
 use uuid::Uuid;
 
+use crate::budgets::Budgets;
 use crate::config::Limits;
 use crate::error::{Code, GatewayError};
 use crate::learnt::Pacers;
@@ -39,6 +40,8 @@ pub struct Shared {
     pub sessions: Sessions,
     /// What keys may spend on average.
     pub pacers: Pacers,
+    /// What keys have spent of their budgets.
+    pub budgets: Budgets,
     /// Whether something was learnt of quality that is not kept yet.
     pub(crate) learnt_anew: AtomicBool,
     /// What is counted.
@@ -69,6 +72,7 @@ impl Shared {
             lessons: Lessons::default(),
             sessions: Sessions::default(),
             pacers: Pacers::default(),
+            budgets: Budgets::default(),
             learnt_anew: AtomicBool::new(false),
             metrics: Metrics::new(),
             background,

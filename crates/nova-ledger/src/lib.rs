@@ -36,7 +36,9 @@ use crate::store::Store;
 pub use crate::error::LedgerError;
 pub use crate::feedback::Feedback;
 pub use crate::keys::table::KeyTable;
-pub use crate::keys::{CreatedKey, Key, KeyError, KeyId, KeyLimits, KeyRouting, NewKey, Scope};
+pub use crate::keys::{
+    CreatedKey, Key, KeyBudget, KeyError, KeyId, KeyLimits, KeyRouting, NewKey, Period, Scope,
+};
 pub use crate::quality::QualityVersion;
 pub use crate::responses::StoredResponse;
 pub use crate::secret::Secret;

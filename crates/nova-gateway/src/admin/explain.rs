@@ -36,5 +36,6 @@ pub(super) async fn explain(
     let Controlled { body, peek, controls, .. } = controls::take((&snapshot, None), dialect, (body, peek))?;
     let controls = controls.as_deref();
     let asking = Asking { dialect, headers: &headers, body: &body, peek: &peek, key: None, controls };
-    Ok(Json(route::explain(&snapshot, &asking, (shared.now_ns(), shared.now_ms()))?))
+    let now = (shared.now_ns(), shared.now_ms());
+    Ok(Json(route::explain(&snapshot, &asking, now, &shared.budgets)?))
 }

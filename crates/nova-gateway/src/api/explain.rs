@@ -51,6 +51,6 @@ async fn explain(
         key: Some(&key),
         controls: controls.as_deref(),
     };
-    let plan = route::explain(&snapshot, &asking, (shared.now_ns(), shared.now_ms()))?;
+    let plan = route::explain(&snapshot, &asking, (shared.now_ns(), shared.now_ms()), &shared.budgets)?;
     Ok(plan.to_string())
 }

@@ -24,7 +24,7 @@ use std::time::Duration;
 use nova_catalog::raw::RawEndpoint;
 use nova_catalog::yaml::Located;
 use nova_catalog::{Catalog, RawCatalog, RawModel, RawOffer};
-use nova_ledger::{KeyLimits, KeyRouting, Secret};
+use nova_ledger::{KeyBudget, KeyLimits, KeyRouting, Period, Secret};
 use nova_upstream::Deadlines;
 
 use self::names::ModelNames;
@@ -33,7 +33,7 @@ use super::checked::{
 };
 use super::problem::{Place, Problem, did_you_mean};
 use super::raw::{
-    RawConfig, RawDeadlines, RawEngine, RawKey, RawLimits, RawTelemetry, RawTimeouts, Size, Time,
+    RawBudget, RawConfig, RawDeadlines, RawEngine, RawKey, RawLimits, RawTelemetry, RawTimeouts, Size, Time,
 };
 use super::read::Read;
 
@@ -298,11 +298,24 @@ impl Checker<'_> {
                 routing: KeyRouting {
                     tags: key.tags.clone(),
                     request_budget: self.dollars(key.request_budget.as_ref()),
+                    budget: key.budget.as_ref().and_then(|budget| self.budget(budget)),
                     data: key.data.clone(),
                 },
             });
         }
         keys
+    }
+
+    /// What a key may spend.
+    fn budget(&mut self, raw: &RawBudget) -> Option<KeyBudget> {
+        let usd = self.dollars(Some(&raw.usd));
+        let Some(per) = Period::named(&raw.per) else {
+            let hint = did_you_mean(&raw.per, Period::ALL.map(|(_, word)| word));
+            self.problem(&raw.per, format!("there is no span of time `{}`", raw.per.value)).hint =
+                hint.or_else(|| Some("write `day`, `week`, `month` or `total`".into()));
+            return None;
+        };
+        Some(KeyBudget { usd: usd?, per })
     }
 
     fn warn_if_written_out(&mut self, secret: &Located<String>) {

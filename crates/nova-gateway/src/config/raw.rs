@@ -280,12 +280,25 @@ pub struct RawKey {
     /// What one of its requests should cost at most, in US dollars: what rules read as `budget`.
     #[serde(default)]
     pub request_budget: Option<Located<f64>>,
+    /// What it may spend in a span of time. Default: no bound.
+    #[serde(default)]
+    pub budget: Option<RawBudget>,
     /// Labels that rules read as `tags.*`.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
     /// Where its prompts may go. Default: anywhere.
     #[serde(default)]
     pub data: DataPolicy,
+}
+
+/// What a key may spend in a span of time (UTC). Once it is spent, its requests are refused.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawBudget {
+    /// US dollars.
+    pub usd: Located<f64>,
+    /// `day`, `week` (from Monday), `month`, or `total` for all time.
+    pub per: Located<String>,
 }
 
 /// The local engine.

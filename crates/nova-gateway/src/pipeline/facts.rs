@@ -43,6 +43,8 @@ pub struct Asking<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Learnt<'a> {
     pub(super) budget: Option<f64>,
+    /// What the key may still spend, in US dollars.
+    pub(super) budget_left: Option<f64>,
     /// What a dollar must buy, where a pacer watches over the key.
     pub(super) quality_per_usd: Option<f64>,
     pub(super) who: Who,
@@ -189,13 +191,13 @@ impl Asking<'_> {
             lang: learnt.lang,
             complexity: learnt.complexity,
             budget: learnt.budget,
+            budget_left: learnt.budget_left,
             quality_per_usd: learnt.quality_per_usd,
             data: self.key.map(|key| &key.routing.data),
             tags: Named::of(&tag),
             now_ms: Some(now_ms),
             headers: Named::of(&header),
             metadata: Named::of(&entry),
-            ..Facts::default()
         };
         then(&facts)
     }

@@ -52,6 +52,7 @@ use self::relay::Outgoing;
 use self::reserve::Receipt;
 use self::route::Routed;
 pub(crate) use self::task::Heard;
+use crate::budgets::Hold;
 use crate::compare;
 use crate::config::Preset;
 use crate::conversation::{self, Keep, Resumed};
@@ -226,6 +227,8 @@ pub(crate) struct Understood {
     keep: Option<Box<Keep>>,
     /// Who else is to see it.
     drawn: Option<Box<Drawn>>,
+    /// What of its key's budget is kept free for it.
+    hold: Option<Hold>,
 }
 
 impl Understood {
@@ -248,6 +251,7 @@ impl Understood {
             beta,
             keep: None,
             drawn: None,
+            hold: None,
         }
     }
 }
@@ -313,6 +317,11 @@ pub(crate) fn place(
         known.model.clone_from(&peek.model);
         known.stream = peek.stream;
     })?;
+    let most = reserve::upper_bound(snapshot, &peek, &route.plan);
+    let hold = worker.shared.budgets.hold(&key, most, worker.shared.now_ms()).inspect_err(|_| {
+        known.model.clone_from(&peek.model);
+        known.stream = peek.stream;
+    })?;
     let drawn = match mirrored {
         Some(id) if !snapshot.shadows.is_empty() => shadow::draw(snapshot, id, &asking, &route.plan),
         _ => None,
@@ -321,7 +330,7 @@ pub(crate) fn place(
     let strict = whole || headers.get("x-novastack-strict").is_some_and(|value| value == "true");
     let beta = headers.get("anthropic-beta").cloned();
     let body = detached(body);
-    Ok(Understood { key, permit, body, peek, route, preset, written, strict, beta, keep, drawn })
+    Ok(Understood { key, permit, body, peek, route, preset, written, strict, beta, keep, drawn, hold })
 }
 
 /// Stage 5, and the context that travels from there.
@@ -331,7 +340,8 @@ pub(crate) fn open(
     (id, dialect, started): (&RequestId, Dialect, Instant),
     understood: Understood,
 ) -> Box<Call> {
-    let Understood { key, permit, body, peek, route, preset, written, strict, beta, drawn, .. } = understood;
+    let Understood { key, permit, body, peek, route, preset, written, strict, beta, drawn, hold, .. } =
+        understood;
     let Routed { plan, task, about, learning } = route;
     let mirror = drawn.map(|drawn| {
         let (worker, snapshot) = (Arc::clone(worker), Arc::clone(snapshot));
@@ -340,6 +350,7 @@ pub(crate) fn open(
     let shared = &worker.shared;
     let mut receipt = reserve::reserve(shared, snapshot, (id, dialect, started), key, (&peek, &plan));
     receipt.mirror = mirror;
+    receipt.hold = hold;
     if let Some(written) = written {
         receipt.model = Arc::from(written);
     }

@@ -13,6 +13,7 @@ use nova_route::learn::Busy;
 use nova_route::{DeploymentId, Plan};
 use nova_wire::{Dialect, Meter, Peek};
 
+use crate::budgets::Hold;
 use crate::learnt::Learning;
 use crate::pipeline::settle::{self, Bill, Outcome};
 use crate::shadow::{self, Mirror};
@@ -59,6 +60,8 @@ pub struct Receipt {
     pub(crate) about: About,
     /// Whether it is a shadow's, which is no client's.
     pub(crate) shadows: bool,
+    /// What of its key's budget is kept free for it.
+    pub(crate) hold: Option<Hold>,
     /// Who else is to see the request.
     pub(crate) mirror: Option<Box<Mirror>>,
     /// What it came to, once it is settled.
@@ -116,12 +119,14 @@ pub fn reserve(
         about: About::default(),
         shadows: false,
         mirror: None,
+        hold: None,
         bill: None,
         settled: false,
     }
 }
 
-fn upper_bound(snapshot: &Snapshot, peek: &Peek, plan: &Plan) -> NanoUsd {
+/// The most that a request can cost over a plan.
+pub(crate) fn upper_bound(snapshot: &Snapshot, peek: &Peek, plan: &Plan) -> NanoUsd {
     plan.attempts
         .iter()
         .filter_map(|attempt| snapshot.deployment(attempt.deployment))

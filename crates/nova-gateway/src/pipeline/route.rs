@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::facts::{self, Asking};
 use super::reserve::About;
+use crate::budgets::Budgets;
 use crate::error::{Code, GatewayError};
 use crate::graded::Grading;
 use crate::learnt::{Learning, Now};
@@ -34,12 +35,14 @@ pub fn route(
 ) -> Result<Routed, GatewayError> {
     let mut learnt = facts::learn(snapshot, asking)?;
     let shared = &worker.shared;
+    let now_ms = shared.now_ms();
+    let with_budget = asking.key.filter(|_| learnt.needs.choice);
+    learnt.budget_left = with_budget.and_then(|key| shared.budgets.left(key, now_ms));
     let pace = snapshot.budget_per_request.zip(asking.key).filter(|_| learnt.needs.choice);
     learnt.quality_per_usd =
         pace.map(|(ceiling, key)| shared.pacers.quality_per_usd(key.id.number(), ceiling));
     let last =
         learnt.who.session.filter(|_| learnt.who.goes_on).and_then(|session| shared.sessions.last(session));
-    let now_ms = shared.now_ms();
     let grading = learnt.grading(snapshot);
     let now = now(snapshot, asking.peek, (last, grading), (shared.ns_at(started), now_ms));
     let seed = worker.next_seed();
@@ -214,9 +217,11 @@ pub fn explain(
     snapshot: &Snapshot,
     asking: &Asking<'_>,
     (now_ns, now_ms): (u64, i64),
+    budgets: &Budgets,
 ) -> Result<Value, GatewayError> {
     let (dialect, peek) = (asking.dialect, asking.peek);
-    let learnt = facts::learn(snapshot, asking)?;
+    let mut learnt = facts::learn(snapshot, asking)?;
+    learnt.budget_left = asking.key.and_then(|key| budgets.left(key, now_ms));
     let now = now(snapshot, peek, (None, learnt.grading(snapshot)), (now_ns, now_ms));
     // The seed only spreads load between equals; a fixed one gives the same answer each time.
     let (plan, judged) = asking.with_facts(&learnt, now_ms, |facts| {
@@ -263,7 +268,7 @@ pub fn explain(
             "has_tools": peek.has_tools, "json_schema": peek.has_schema, "task": learnt.task.as_deref(),
             "task_confidence": learnt.task_confidence.map(shown), "complexity": learnt.complexity.map(shown),
             "lang": learnt.lang,
-            "budget": learnt.budget, "key": asking.key.map(|key| key.name.as_str()), "now_ms": now_ms,
+            "budget": learnt.budget, "budget_left": learnt.budget_left, "key": asking.key.map(|key| key.name.as_str()), "now_ms": now_ms,
         },
         "attempts": attempts,
         "removed": removed,

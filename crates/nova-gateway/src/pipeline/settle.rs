@@ -84,6 +84,9 @@ pub fn settle(receipt: &mut Receipt, outcome: Outcome<'_>, meter: &Meter) -> Bil
         let (key, now_ms) = (receipt.key.id.number(), receipt.started_ms);
         receipt.shared.pacers.charge(key, ceiling, (cost, dearest), now_ms);
     }
+    if let Some(hold) = receipt.hold.take() {
+        hold.charge(cost, receipt.started_ms);
+    }
     let total_us = micros(receipt.started);
     let status = match &outcome {
         Outcome::Done | Outcome::Broken(_) => 200,

@@ -156,6 +156,16 @@ fn config(yaml: &str) -> Result<Config, String> {
 
 impl TestGateway {
     pub(crate) async fn start(yaml: &str) -> Self {
+        Self::start_on(yaml, None).await
+    }
+
+    /// Another instance on the same store, with the same keys.
+    pub(crate) async fn start_beside(&self, yaml: &str) -> Self {
+        let keys = (self.key.clone(), self.admin_key.clone());
+        Self::start_on(yaml, Some((self.directory.clone(), keys))).await
+    }
+
+    async fn start_on(yaml: &str, beside: Option<(PathBuf, (String, String))>) -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let directory = std::env::temp_dir().join(format!("nova-gateway-{}-{count}", std::process::id()));
@@ -165,11 +175,15 @@ impl TestGateway {
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let folder = directory.clone();
         let booting = background.spawn(async move {
-            let ledger = boot::open_ledger(&config, &folder).await.unwrap();
-            let user = ledger.create_key(&NewKey::user("test"), now_ms()).await.unwrap();
-            let admin = ledger.create_key(&NewKey::admin("admin"), now_ms()).await.unwrap();
-            let shared = boot::shared(&config, ledger, &folder).unwrap();
-            (shared, user.secret.expose().to_owned(), admin.secret.expose().to_owned())
+            let Some((store, (key, admin_key))) = beside else {
+                let ledger = boot::open_ledger(&config, &folder).await.unwrap();
+                let user = ledger.create_key(&NewKey::user("test"), now_ms()).await.unwrap();
+                let admin = ledger.create_key(&NewKey::admin("admin"), now_ms()).await.unwrap();
+                let shared = boot::shared(&config, ledger, &folder).await.unwrap();
+                return (shared, user.secret.expose().to_owned(), admin.secret.expose().to_owned());
+            };
+            let ledger = boot::open_ledger(&config, &store).await.unwrap();
+            (boot::shared(&config, ledger, &folder).await.unwrap(), key, admin_key)
         });
         let (shared, key, admin_key) = booting.await.unwrap();
         let options = GatewayOptions {
@@ -281,6 +295,13 @@ impl TestGateway {
             shared.ledger.save_quality(&data, "test", 1).await.unwrap();
         };
         self.background.as_ref().unwrap().spawn(saving).await.unwrap();
+    }
+
+    /// Counts anew what keys have spent, as every instance does every few seconds.
+    pub(crate) async fn recount_budgets(&self) {
+        let shared = Arc::clone(&self.shared);
+        let counting = async move { nova_gateway::budgets::recount(&shared).await.unwrap() };
+        self.background.as_ref().unwrap().spawn(counting).await.unwrap();
     }
 
     pub(crate) fn cost_nanos(&self, record: &Value) -> i64 {

@@ -4,6 +4,7 @@
 
 mod admin;
 mod answers;
+mod budgets;
 mod choosing;
 mod clouds;
 mod compare;

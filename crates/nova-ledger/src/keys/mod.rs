@@ -2,9 +2,10 @@
 //!
 //! Invariant: a key's text exists once, in the [`CreatedKey`] that its creation returns; the store and this
 //! process keep only its HMAC. Reading order: the types here, [`token`] (text and hash), [`table`] (the
-//! snapshot that requests are checked against), [`admin`] (the calls that change keys).
+//! snapshot that requests are checked against), [`admin`] (the calls that change keys), [`budget`] (what keys may spend).
 
 pub(crate) mod admin;
+pub(crate) mod budget;
 pub(crate) mod table;
 pub(crate) mod token;
 
@@ -17,6 +18,7 @@ use nova_catalog::{DataPolicy, NanoUsd};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use self::budget::{KeyBudget, Period};
 use crate::error::LedgerError;
 use crate::secret::Secret;
 
@@ -124,6 +126,9 @@ pub struct KeyRouting {
     /// What one request should cost at most: what rules read as `budget` where the request says none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_budget: Option<NanoUsd>,
+    /// What it may spend in a span of time; what is left of that is what rules read as `budget_left`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<KeyBudget>,
     /// Where its prompts may go.
     #[serde(skip_serializing_if = "DataPolicy::is_open")]
     pub data: DataPolicy,
@@ -180,6 +185,9 @@ impl KeyRouting {
         }
         if self.request_budget.is_some_and(|budget| budget <= NanoUsd::ZERO) {
             return Err(invalid("request_budget", "must be above 0"));
+        }
+        if self.budget.is_some_and(|budget| budget.usd <= NanoUsd::ZERO) {
+            return Err(invalid("budget", "must be above 0"));
         }
         for region in self.data.regions.iter().flatten() {
             check_text("regions", region, 64)?;

@@ -89,6 +89,11 @@ impl KeyTable {
         self.entries.len()
     }
 
+    /// The keys, in no order, revoked ones included.
+    pub fn keys(&self) -> impl Iterator<Item = &Arc<Key>> {
+        self.entries.iter().map(Entry::key)
+    }
+
     /// Whether it holds no key.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()

@@ -4,7 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use nova_catalog::{DataPolicy, NanoUsd};
-use nova_ledger::{KeyError, KeyLimits, KeyRouting, Ledger, LedgerError, NewKey, Scope, Secret};
+use nova_ledger::{
+    KeyBudget, KeyError, KeyLimits, KeyRouting, Ledger, LedgerError, NewKey, Period, Scope, Secret,
+};
 
 use crate::backend::{Backend, PEPPER};
 
@@ -23,6 +25,7 @@ pub(crate) async fn a_key_lives_and_dies(backend: &Backend) {
         routing: KeyRouting {
             tags: [("team".to_owned(), "search".to_owned())].into(),
             request_budget: Some(NanoUsd::from_nanos(500_000)),
+            budget: Some(KeyBudget { usd: NanoUsd::from_dollars(5), per: Period::Month }),
             data: DataPolicy { zdr: Some(true), ..DataPolicy::default() },
         },
         ..NewKey::user("build robot 🤖")

@@ -79,6 +79,9 @@ const CASES: &[(&str, Case)] = &[
     ("a database of the version before is brought up to date", |backend| {
         Box::pin(usage::a_database_of_the_version_before_is_brought_up_to_date(backend))
     }),
+    ("what keys spent is summed up from a moment on", |backend| {
+        Box::pin(usage::what_keys_spent_is_summed_up_from_a_moment_on(backend))
+    }),
     ("sums are exact", |backend| Box::pin(usage::sums_are_exact(backend))),
     ("pages follow each other without a gap", |backend| Box::pin(usage::pages_follow_each_other(backend))),
     ("closing writes all and later records go to the journal", |backend| {

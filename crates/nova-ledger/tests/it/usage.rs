@@ -276,6 +276,31 @@ fn expected_sums(
     sums
 }
 
+pub(crate) async fn what_keys_spent_is_summed_up_from_a_moment_on(backend: &Backend) {
+    let database = backend.database();
+    let ledger = database.ledger().await;
+    let writer = database.writer(&ledger);
+    let mut ids = Vec::new();
+    for name in ["one", "other", "idle"] {
+        ids.push(ledger.create_key(&NewKey::user(name), 1).await.unwrap().key.id);
+    }
+    // Of every number its cost and its time; every third one is nobody's.
+    for number in 1..=90 {
+        let key_id = usize::try_from(number % 3).ok().filter(|place| *place < 2).map(|place| ids[place]);
+        writer.submit(Box::new(UsageRecord { key_id, ..*record(number) }));
+    }
+    assert!(writer.close().await.in_database);
+    for since in [0, 1, 46, 90, 91] {
+        let mut found = ledger.spent_since(since).await.unwrap();
+        found.sort_unstable();
+        let sum = |place: i64| (since.max(1)..=90).filter(|number| number % 3 == place).sum::<i64>();
+        let mut expected = vec![(ids[0], NanoUsd::from_nanos(sum(0))), (ids[1], NanoUsd::from_nanos(sum(1)))];
+        expected.retain(|(_, spent)| *spent > NanoUsd::ZERO);
+        expected.sort_unstable();
+        assert_eq!(found, expected, "since {since}");
+    }
+}
+
 pub(crate) async fn sums_are_exact(backend: &Backend) {
     let mut runner = TestRunner::deterministic();
     for _ in 0..6 {

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use clap::Args;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use nova_gateway::budgets::Budgets;
 use nova_gateway::pipeline::controls::{self, Controlled};
 use nova_gateway::pipeline::facts::Asking;
 use nova_gateway::pipeline::route;
@@ -49,7 +50,7 @@ pub(crate) fn run(global: &Global, explain: &Explain) -> Result<()> {
     let Controlled { body, peek, controls, .. } = controls::take((&snapshot, None), dialect, (body, peek))?;
     let controls = controls.as_deref();
     let asking = Asking { dialect, headers: &headers, body: &body, peek: &peek, key: None, controls };
-    let plan = route::explain(&snapshot, &asking, (0, now_ms()))?;
+    let plan = route::explain(&snapshot, &asking, (0, now_ms()), &Budgets::default())?;
     if global.json {
         return super::say(&plan.to_string());
     }

@@ -5,7 +5,7 @@
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use nova_catalog::{DataCollection, DataPolicy, NanoUsd};
-use nova_ledger::{Key, KeyLimits, KeyRouting, Ledger, NewKey, Scope};
+use nova_ledger::{Key, KeyBudget, KeyLimits, KeyRouting, Ledger, NewKey, Period, Scope};
 
 use super::home::Home;
 use crate::cli::Global;
@@ -50,6 +50,9 @@ pub(crate) struct Create {
     /// What one of its requests should cost at most, in US dollars: what rules read as `budget`.
     #[arg(long, value_name = "USD")]
     request_budget: Option<NanoUsd>,
+    /// What it may spend: US dollars, and `day`, `week`, `month` or `total`, as in `5/month`.
+    #[arg(long, value_name = "USD/SPAN", value_parser = budget)]
+    budget: Option<KeyBudget>,
     /// A label that rules read as `tags.NAME`.
     #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = tag)]
     tags: Vec<(String, String)>,
@@ -99,6 +102,7 @@ async fn make(global: &Global, ledger: &Ledger, create: Create) -> Result<()> {
         routing: KeyRouting {
             tags: create.tags.into_iter().collect(),
             request_budget: create.request_budget,
+            budget: create.budget,
             data: DataPolicy {
                 data_collection: create.no_collection.then_some(DataCollection::Deny),
                 zdr: create.zdr.then_some(true),
@@ -182,6 +186,15 @@ fn milliseconds(text: &str) -> Result<i64> {
     number.checked_mul(unit).filter(|span| *span > 0).with_context(|| format!("`{text}` is out of range"))
 }
 
+/// `5/month`: US dollars and a span of time.
+fn budget(text: &str) -> Result<KeyBudget> {
+    let hint = "hint: `5/month`; the spans are `day`, `week`, `month` and `total`";
+    let (usd, per) = text.split_once('/').with_context(|| format!("`{text}` is no budget\n{hint}"))?;
+    let usd = usd.parse().with_context(|| format!("`{usd}` is no amount of US dollars\n{hint}"))?;
+    let per = Period::named(per).with_context(|| format!("`{per}` is no span of time\n{hint}"))?;
+    Ok(KeyBudget { usd, per })
+}
+
 /// A label: a name, `=` and a value.
 fn tag(text: &str) -> Result<(String, String)> {
     let (name, value) =
@@ -192,6 +205,20 @@ fn tag(text: &str) -> Result<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_budget_is_an_amount_and_a_span() {
+        let check = |text: &str, expected: Option<(i64, Period)>| {
+            let found = budget(text).ok().map(|budget| (budget.usd.nanos(), budget.per));
+            assert_eq!(found, expected, "{text}");
+        };
+        check("5/month", Some((5_000_000_000, Period::Month)));
+        check("0.25/day", Some((250_000_000, Period::Day)));
+        check("100/total", Some((100_000_000_000, Period::Total)));
+        for wrong in ["5", "5/", "/day", "5/year", "five/day", ""] {
+            check(wrong, None);
+        }
+    }
 
     #[test]
     fn spans_of_time_have_a_number_and_a_unit() {

@@ -104,7 +104,7 @@ async fn open(home: &Home) -> Result<(Arc<Shared>, Option<FirstKeys>)> {
         };
         ledger.declare_key(&key.secret, &declared, super::now_ms()).await?;
     }
-    let shared = boot::shared(&home.config, ledger, &home.data)?;
+    let shared = boot::shared(&home.config, ledger, &home.data).await?;
     Ok((shared, first))
 }
 

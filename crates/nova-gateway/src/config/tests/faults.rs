@@ -431,3 +431,33 @@ fn metrics_need_a_name_of_their_own_and_a_scale() {
       |          ^
     ");
 }
+
+#[test]
+fn a_budget_has_an_amount_and_a_span() {
+    let budget = |budget: &str| {
+        check(&format!("keys:\n  - name: a\n    key: nsk_0123456789abcdefghij\n    budget: {budget}\n"))
+    };
+    assert_eq!(budget("{ usd: 5, per: week }"), "no errors");
+    assert_snapshot!(budget("{ usd: 0, per: year }"), @"
+    error: `0` is not an amount between 0.000000001 and 1000000
+      --> nova.yaml:4:20
+      |
+    4 |     budget: { usd: 0, per: year }
+      |                    ^
+    hint: write US dollars, as in `0.002`
+
+    error: there is no span of time `year`
+      --> nova.yaml:4:28
+      |
+    4 |     budget: { usd: 0, per: year }
+      |                            ^^^^
+    hint: write `day`, `week`, `month` or `total`
+    ");
+    assert_snapshot!(budget("{ usd: 5 }"), @"
+    error: the key `per` is missing
+      --> nova.yaml:4:13
+      |
+    4 |     budget: { usd: 5 }
+      |             ^
+    ");
+}

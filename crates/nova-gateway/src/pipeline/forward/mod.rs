@@ -126,8 +126,11 @@ async fn understand(
             ..GatewayError::new(Code::UnknownModel, message)
         });
     }
+    let most = reserve::upper_bound(&snapshot, &peek, &plan);
+    let hold = shared.budgets.hold(&key, most, shared.now_ms())?;
     let mut receipt = reserve::reserve(shared, &snapshot, (id, Dialect::Chat, started), key, (&peek, &plan));
     receipt.service = Some(service.record());
+    receipt.hold = hold;
     Ok(Passing { service, kind, body, form, started, snapshot, deployments, receipt, _permit: permit })
 }
 
