@@ -79,6 +79,7 @@ fn lay_provider(base: &mut RawProvider, over: &RawProvider) {
     let RawProvider {
         like,
         name,
+        aliases,
         base_url,
         base_url_env,
         parameters,
@@ -99,6 +100,7 @@ fn lay_provider(base: &mut RawProvider, over: &RawProvider) {
     }
     replace(&mut base.like, like);
     replace(&mut base.name, name);
+    replace(&mut base.aliases, aliases);
     replace(&mut base.base_url, base_url);
     replace(&mut base.base_url_env, base_url_env);
     for (name, over) in parameters.iter().flatten() {

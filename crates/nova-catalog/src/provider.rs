@@ -14,6 +14,8 @@ pub struct Provider {
     pub id: String,
     /// The name that people know.
     pub name: String,
+    /// Further names, by which requests may ask for it.
+    pub aliases: Vec<String>,
     /// Environment variables that may hold its credential; the first that is set wins. Empty where no
     /// credential is needed, or where only a configuration can name one.
     pub credential_env: Vec<String>,

@@ -39,6 +39,8 @@ pub struct RawProvider {
     pub like: Option<Located<String>>,
     /// The name that people know. Default: the id.
     pub name: Option<String>,
+    /// Further names, by which requests may ask for it (`provider.order`, `only`, `ignore`): what others call it.
+    pub aliases: Option<Vec<String>>,
     /// What the paths of the endpoints are appended to, such as `http://10.0.0.7:8000/v1`. It may hold
     /// the places that `parameters` fill: `https://{resource}.openai.azure.com`.
     pub base_url: Option<Located<String>>,

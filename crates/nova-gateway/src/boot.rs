@@ -7,6 +7,7 @@ use std::time::Duration;
 use nova_ledger::{Ledger, LedgerError, Secret, UsageWriter};
 
 use crate::config::Config;
+use crate::lessons::hearsay;
 use crate::snapshot::{BuildError, Snapshot};
 use crate::state::Shared;
 use crate::{budgets, learnt};
@@ -68,6 +69,11 @@ async fn upkeep(shared: Arc<Shared>) {
             && let Err(error) = shared.lessons.follow(&shared.ledger).await
         {
             tracing::warn!(%error, "the version of learnt quality could not be read");
+        }
+        if refreshed.is_ok()
+            && let Err(error) = hearsay::follow(&shared).await
+        {
+            tracing::warn!(%error, "what clients told other instances could not be read");
         }
         if refreshed.is_ok()
             && let Err(error) = budgets::follow(&shared).await

@@ -76,12 +76,17 @@ impl Budgets {
         Some(left.nanos().max(0) as f64 / 1e9)
     }
 
-    /// Holds what a request may cost; `None` where the key has no budget.
+    /// Holds what a request may cost at this time; `None` where the key has no budget, and then neither is asked.
     ///
     /// # Errors
     /// 402 where nothing is left, and 429 where requests under way may need what is.
-    pub(crate) fn hold(&self, key: &Key, amount: NanoUsd, now_ms: i64) -> Result<Option<Hold>, GatewayError> {
+    pub(crate) fn hold(
+        &self,
+        key: &Key,
+        asked: impl FnOnce() -> (NanoUsd, i64),
+    ) -> Result<Option<Hold>, GatewayError> {
         let Some(budget) = key.routing.budget else { return Ok(None) };
+        let (amount, now_ms) = asked();
         let account = self.account(key.id).unwrap_or_else(|| self.open(key.id));
         account.hold(budget, amount, now_ms).map(Some).map_err(|refused| match refused {
             Refused::Spent => spent(key, budget, now_ms),

@@ -18,6 +18,7 @@ use serde_json::{Map, Value, json};
 
 use crate::graded::Grading;
 use crate::lessons::{Judgement, Lesson};
+use crate::pipeline::demands::Demands;
 use crate::snapshot::{Deployment, Snapshot};
 use crate::state::Shared;
 
@@ -94,6 +95,8 @@ pub struct Now<'a> {
     pub now_ms: i64,
     /// What graded answers taught of models, about this request.
     pub graded: Option<Grading<'a>>,
+    /// What it demands, where nothing of it may be lost.
+    pub demands: Option<Demands<'a>>,
 }
 
 impl World for Now<'_> {
@@ -105,6 +108,7 @@ impl World for Now<'_> {
             signals.cached_tokens =
                 turn.cached_tokens(self.prompt_tokens, self.now_ms, deployment.speed.hit_share());
         }
+        signals.loses = self.demands.is_some_and(|demands| !demands.lost(deployment).is_empty());
         signals
     }
 
@@ -180,7 +184,7 @@ impl Learning {
 }
 
 /// Takes what clients and operators said of answers into what is known of models.
-pub(crate) fn take_lessons(shared: &Shared) {
+pub fn take_lessons(shared: &Shared) {
     let snapshot = shared.snapshot.load();
     for lesson in shared.lessons.take() {
         match lesson {

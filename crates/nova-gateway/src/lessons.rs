@@ -1,9 +1,13 @@
 //! What the router is told from outside: clients' judgements of answers, and which version of what it has
 //! learnt an operator wants in force.
 //!
+//! What was said to other instances is heard from the store ([`hearsay`]).
+//!
 //! A lesson is in the store before it is here, and waits here until the router takes it; nothing waits for the
 //! router. Invariants: the queue is bounded; a version that is to be restored is never dropped, and takes the
 //! place of all that was said before it.
+
+pub mod hearsay;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -8,7 +8,7 @@
 //! a caller can be told; [`snapshot`] and [`state`] what the stages read; [`api`] the paths that are
 //! served, `count` (tokens of prompts), `conversation` (kept answers) and `compare` (several models at once) what
 //! stands behind some of them, [`shadow`] who else sees what is asked,
-//! [`admin`] those for operators, [`lessons`] what both tell the router, [`learnt`] and [`graded`] what it knows, [`budgets`] what keys may spend; [`server`] sockets, threads and shutdown; [`config`] the file
+//! [`explain`] what a request would do without doing it, [`admin`] those for operators, [`lessons`] what both tell the router, [`learnt`] and [`graded`] what it knows, [`budgets`] what keys may spend; [`server`] sockets, threads and shutdown; [`config`] the file
 //! and its checks; [`telemetry`] metrics, [`warnings`] what is said of answers besides.
 
 pub mod admin;
@@ -20,6 +20,7 @@ pub mod config;
 mod conversation;
 mod count;
 pub mod error;
+pub mod explain;
 pub mod graded;
 pub mod learnt;
 pub mod lessons;

@@ -25,6 +25,7 @@ use crate::telemetry::ModelCounters;
 use crate::warnings::Warnings;
 
 mod build;
+mod listing;
 
 pub use build::BuildError;
 
@@ -53,7 +54,9 @@ pub struct Snapshot {
     pub everyone: Arc<ModelCells>,
     /// What `GET /v1/models` lists: the models that have a deployment.
     pub models: Vec<ListedModel>,
-    /// The presets, as the list shows them behind the models.
+    /// The names by which the choice of a model is left to us, as the list shows them behind the models.
+    pub listed_autos: Vec<ListedModel>,
+    /// The presets, as the list shows them behind those.
     pub listed_presets: Vec<ListedModel>,
     /// Models of the catalogue that have none, with what would change that.
     unconfigured: Vec<(Vec<String>, String)>,
@@ -157,8 +160,11 @@ impl Snapshot {
         self.presets.get(&*nova_route::fold(name))
     }
 
-    /// A listed model, or preset, by any of its names.
+    /// A listed model, preset, or name that leaves the choice to us, by any of its names.
     pub fn listed(&self, name: &str) -> Option<&ListedModel> {
+        if let Some(auto) = self.listed_autos.iter().find(|auto| auto.is_called(name)) {
+            return Some(auto);
+        }
         let Some(id) = self.table.find(name).and_then(|index| self.table.name(index)) else {
             return self.listed_presets.iter().find(|preset| preset.is_called(name));
         };

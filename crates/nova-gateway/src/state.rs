@@ -17,6 +17,7 @@ use crate::config::Limits;
 use crate::error::{Code, GatewayError};
 use crate::learnt::Pacers;
 use crate::lessons::Lessons;
+use crate::lessons::hearsay::Hearsay;
 use crate::recall::Recall;
 use crate::snapshot::Snapshot;
 use crate::telemetry::Metrics;
@@ -36,6 +37,8 @@ pub struct Shared {
     pub recall: Recall,
     /// What the router is told from outside.
     pub lessons: Lessons,
+    /// What clients said of answers, here and elsewhere.
+    pub hearsay: Hearsay,
     /// Who answered conversations last.
     pub sessions: Sessions,
     /// What keys may spend on average.
@@ -70,6 +73,7 @@ impl Shared {
             key_limits: KeyLimits::default(),
             recall: Recall::default(),
             lessons: Lessons::default(),
+            hearsay: Hearsay::default(),
             sessions: Sessions::default(),
             pacers: Pacers::default(),
             budgets: Budgets::default(),

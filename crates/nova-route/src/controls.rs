@@ -137,6 +137,8 @@ pub struct Offered<'a> {
     pub provider: &'a str,
     /// The name that people know its provider by.
     pub provider_name: &'a str,
+    /// Further names of its provider.
+    pub provider_aliases: &'a [String],
     /// What it charges; unknown if absent.
     pub price: Option<&'a Price>,
     /// What is known of it besides.
@@ -325,12 +327,15 @@ impl Offered<'_> {
     /// Whether a request means this deployment, or its provider, by a name. `provider/region` and
     /// `provider/quantization` mean those deployments of a provider alone.
     pub fn is_called(&self, name: &str) -> bool {
-        if [self.provider, self.provider_name, self.name].iter().any(|own| same(own, name)) {
+        let is_provider = |name: &str| {
+            same(self.provider, name) || self.provider_aliases.iter().any(|alias| same(alias, name))
+        };
+        if is_provider(name) || same(self.provider_name, name) || same(self.name, name) {
             return true;
         }
         let Some((provider, part)) = name.split_once('/') else { return false };
         let quantization = self.tags.quantization.is_some_and(|it| same(read::word(it), part));
         let region = self.tags.region.as_deref().is_some_and(|region| same(region, part));
-        same(self.provider, provider) && (quantization || region)
+        is_provider(provider) && (quantization || region)
     }
 }

@@ -187,6 +187,8 @@ pub enum Preference {
     Zdr,
     /// `provider.quantizations` has others.
     Quantizations,
+    /// `provider.require_parameters: true`, and something of the request would be lost.
+    Parameters,
 }
 
 impl Preference {
@@ -208,6 +210,9 @@ impl Preference {
             }
             Self::Zdr => "`provider.zdr` is true, and nothing says that it keeps no data",
             Self::Quantizations => "its quantization is not among `provider.quantizations`",
+            Self::Parameters => {
+                "`provider.require_parameters` is true, and something of the request would be lost there"
+            }
         }
     }
 }

@@ -59,6 +59,9 @@ pub struct Signals {
     pub errors: f32,
     /// Tokens of this prompt that its cache should hold, because it answered this session before.
     pub cached_tokens: u64,
+    /// Whether something of the request would be lost on its way there; known only where the request demands that nothing is.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub loses: bool,
 }
 
 /// What to expect of a model.

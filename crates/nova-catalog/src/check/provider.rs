@@ -46,6 +46,7 @@ fn provider(
     Provider {
         id: id.value.clone(),
         name: entry.name.clone().unwrap_or_else(|| id.value.clone()),
+        aliases: entry.aliases.clone().unwrap_or_default(),
         credential_env: variables("credential_env", entry.credential_env.as_deref(), scope),
         base_url_env: variables("base_url_env", entry.base_url_env.as_deref(), scope),
         parameters: parameters(entry, &resolved, scope),

@@ -11,9 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::AdminError;
-use crate::pipeline::controls::{self, Controlled};
-use crate::pipeline::facts::Asking;
-use crate::pipeline::route;
+use crate::explain::Now;
 use crate::state::Shared;
 
 /// How to read the request in the body.
@@ -33,9 +31,7 @@ pub(super) async fn explain(
     let snapshot = shared.snapshot.load();
     let dialect = asked.dialect.unwrap_or(Dialect::Chat);
     let peek = Peek::read(dialect, &body).map_err(crate::error::GatewayError::from)?;
-    let Controlled { body, peek, controls, .. } = controls::take((&snapshot, None), dialect, (body, peek))?;
-    let controls = controls.as_deref();
-    let asking = Asking { dialect, headers: &headers, body: &body, peek: &peek, key: None, controls };
-    let now = (shared.now_ns(), shared.now_ms());
-    Ok(Json(route::explain(&snapshot, &asking, now, &shared.budgets)?))
+    let at = (shared.now_ns(), shared.now_ms());
+    let now = Now { snapshot: &snapshot, budgets: &shared.budgets, at };
+    Ok(Json(crate::explain::explain(now, (dialect, &headers), None, (body, peek))?))
 }

@@ -5,20 +5,18 @@ use std::sync::Arc;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use nova_wire::Dialect;
 
 use crate::error::GatewayError;
-use crate::pipeline::controls::{self, Controlled};
-use crate::pipeline::facts::Asking;
+use crate::explain::{self, Now};
 use crate::pipeline::relay::Outgoing;
-use crate::pipeline::{self, Asked, admit, authenticate, read, route};
+use crate::pipeline::{self, Asked, admit, authenticate, read};
 use crate::state::Worker;
 
 /// Answers one request, whose body is that of any dialect.
 pub(super) async fn answer(worker: &Arc<Worker>, request: Request<Incoming>) -> Response<Outgoing> {
     let id = worker.next_id();
     let mut asked = Asked::of(super::dialect_of(request.headers()));
-    let mut response = match explain(worker, &mut asked, request).await {
+    let mut response = match plan(worker, &mut asked, request).await {
         Ok(plan) => super::json(plan),
         Err(error) => {
             worker.shared.metrics.refused(asked.dialect, &error);
@@ -29,7 +27,7 @@ pub(super) async fn answer(worker: &Arc<Worker>, request: Request<Incoming>) -> 
     response
 }
 
-async fn explain(
+async fn plan(
     worker: &Worker,
     asked: &mut Asked,
     request: Request<Incoming>,
@@ -40,17 +38,8 @@ async fn explain(
     let key = authenticate::authenticate(shared, &head.headers, None)?;
     let _permit = admit::admit(shared, &snapshot, &key)?;
     let (body, peek) = read::read(asked, &head.headers, incoming, &snapshot).await?;
-    let dialect: Dialect = asked.dialect;
-    let Controlled { body, peek, controls, .. } =
-        controls::take((&snapshot, Some(&key)), dialect, (body, peek))?;
-    let asking = Asking {
-        dialect,
-        headers: &head.headers,
-        body: &body,
-        peek: &peek,
-        key: Some(&key),
-        controls: controls.as_deref(),
-    };
-    let plan = route::explain(&snapshot, &asking, (shared.now_ns(), shared.now_ms()), &shared.budgets)?;
+    let at = (shared.now_ns(), shared.now_ms());
+    let now = Now { snapshot: &snapshot, budgets: &shared.budgets, at };
+    let plan = explain::explain(now, (asked.dialect, &head.headers), Some(&key), (body, peek))?;
     Ok(plan.to_string())
 }

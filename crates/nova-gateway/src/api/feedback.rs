@@ -79,6 +79,7 @@ async fn keep(worker: &Worker, request: Request<Incoming>) -> Result<Value, Gate
         model: record.model_answered,
         task: record.task,
     };
+    shared.hearsay.said(&feedback);
     let (ledger, kept) = (shared.ledger.clone(), feedback.clone());
     let before = shared.ask(async move { ledger.save_feedback(&kept).await }).await?;
     let replaced = before.is_some();

@@ -37,6 +37,14 @@ pub(crate) fn is_asked(snapshot: &Snapshot, model: &str) -> bool {
     prefixed && snapshot.table.find(model).is_none()
 }
 
+/// The models of such a name.
+///
+/// # Errors
+/// 400 where they are not two to eight different names.
+pub(crate) fn models_of(name: &str) -> Result<Vec<String>, GatewayError> {
+    asked::listed(name.get(PREFIX.len()..).unwrap_or_default())
+}
+
 /// Answers a request for several models with one answer.
 ///
 /// # Errors
@@ -79,7 +87,7 @@ fn ask(
     (snapshot, id, started): (&Arc<Snapshot>, &RequestId, Instant),
 ) -> Result<Panel, GatewayError> {
     let Received { key, permit, headers, body, peek, .. } = received;
-    let models = asked::listed(&peek.model[PREFIX.len()..])?;
+    let models = models_of(&peek.model)?;
     let (body, peek) = streamed(dialect, body, peek)?;
     let question = Question { dialect, body, peek, models, place: |_| "model".to_owned() };
     let sender = Sender { key, headers };

@@ -120,38 +120,7 @@ impl Bench {
     }
 
     fn body(&self, answers: &[&str]) -> String {
-        let labelled: Map<String, Value> =
-            LABELS.iter().zip(answers).map(|(label, text)| ((*label).to_owned(), (*text).into())).collect();
-        let labels = &LABELS[..answers.len()];
-        let score = json!({ "type": "integer", "minimum": 1, "maximum": 10 });
-        let scores: Map<String, Value> =
-            labels.iter().map(|label| ((*label).to_owned(), score.clone())).collect();
-        let schema = json!({
-            "type": "object",
-            "properties": {
-                "reason": { "type": "string" },
-                "scores": {
-                    "type": "object", "properties": scores, "required": labels, "additionalProperties": false,
-                },
-                "winner": { "type": "string", "enum": labels },
-            },
-            "required": ["reason", "scores", "winner"],
-            "additionalProperties": false,
-        });
-        let criteria = self.judge.criteria.as_deref().unwrap_or(CRITERIA);
-        let material = json!({ "request": self.request, "criteria": criteria, "answers": labelled });
-        json!({
-            "model": self.judge.model,
-            "messages": [
-                { "role": "system", "content": INSTRUCTIONS },
-                { "role": "user", "content": material.to_string() },
-            ],
-            "response_format": {
-                "type": "json_schema",
-                "json_schema": { "name": "verdict", "strict": true, "schema": schema },
-            },
-        })
-        .to_string()
+        question(&self.judge.model, self.judge.criteria.as_deref(), &self.request, answers)
     }
 
     /// The verdict, and the scores in the order in which the answers were shown.
@@ -238,6 +207,51 @@ impl Bench {
     }
 }
 
+/// What a judge is asked about answers to a request, as a chat.
+pub(crate) fn question(model: &str, criteria: Option<&str>, request: &str, answers: &[&str]) -> String {
+    let labelled: Map<String, Value> =
+        LABELS.iter().zip(answers).map(|(label, text)| ((*label).to_owned(), (*text).into())).collect();
+    let labels = &LABELS[..answers.len()];
+    let score = json!({ "type": "integer", "minimum": 1, "maximum": 10 });
+    let scores: Map<String, Value> =
+        labels.iter().map(|label| ((*label).to_owned(), score.clone())).collect();
+    let schema = json!({
+        "type": "object",
+        "properties": {
+            "reason": { "type": "string" },
+            "scores": {
+                "type": "object", "properties": scores, "required": labels, "additionalProperties": false,
+            },
+            "winner": { "type": "string", "enum": labels },
+        },
+        "required": ["reason", "scores", "winner"],
+        "additionalProperties": false,
+    });
+    let criteria = criteria.unwrap_or(CRITERIA);
+    let material = json!({ "request": request, "criteria": criteria, "answers": labelled });
+    json!({
+        "model": model,
+        "messages": [
+            { "role": "system", "content": INSTRUCTIONS },
+            { "role": "user", "content": material.to_string() },
+        ],
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": { "name": "verdict", "strict": true, "schema": schema },
+        },
+    })
+    .to_string()
+}
+
+/// The scores that a judge gives in a whole chat answer, in the order in which the answers were shown.
+///
+/// # Errors
+/// Where it is no verdict.
+pub(crate) fn scores(body: &[u8], answers: usize) -> Result<Vec<u8>, GatewayError> {
+    let told = text(body).ok_or_else(|| unreadable("it has no text"))?;
+    Said::read(&told, answers).map(|said| said.scores)
+}
+
 /// What a judge has to say, by the places of the labels.
 #[derive(Debug, PartialEq, Eq)]
 struct Said {
@@ -283,12 +297,12 @@ fn text(body: &[u8]) -> Option<String> {
 }
 
 /// A number out of a request's id: the last half of it is random.
-fn seed(id: &RequestId) -> u64 {
+pub(crate) fn seed(id: &RequestId) -> u64 {
     id.as_str().get(16..).and_then(|half| u64::from_str_radix(half, 16).ok()).unwrap_or_default()
 }
 
 /// Fisher and Yates's shuffle, drawn from SplitMix64.
-fn shuffle(order: &mut [usize], mut seed: u64) {
+pub(crate) fn shuffle(order: &mut [usize], mut seed: u64) {
     for last in (1..order.len()).rev() {
         seed = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = seed;

@@ -28,8 +28,9 @@ use nova_wire::Dialect;
 
 use self::asked::Asked;
 use self::events::Events;
-pub(crate) use self::in_one::{answer as in_one, is_asked};
+pub(crate) use self::in_one::{answer as in_one, is_asked, models_of};
 use self::judge::Bench;
+pub(crate) use self::judge::{question, scores, seed, shuffle};
 use self::panel::{Panel, Question};
 use crate::conversation::{self, Resumed};
 use crate::error::GatewayError;

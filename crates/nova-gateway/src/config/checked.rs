@@ -122,6 +122,19 @@ pub struct Shadow {
     pub budget_per_day: NanoUsd,
     /// Requests that it is shown at once.
     pub max_in_flight: u32,
+    /// Who judges its answers.
+    pub judge: Option<ShadowJudge>,
+}
+
+/// Who judges the answers of a shadow.
+#[derive(Clone, Debug)]
+pub struct ShadowJudge {
+    /// The model, by any name.
+    pub model: String,
+    /// By what, where that is said.
+    pub criteria: Option<String>,
+    /// How many of a million answers are judged.
+    pub per_million: u32,
 }
 
 /// Requests of one kind.
@@ -395,6 +408,7 @@ impl Config {
 
     fn candidates(&self, model: &str) -> Vec<Candidate> {
         let ids = (0..).map(DeploymentId);
+        let provider = |deployment: &Deployment| self.catalog.provider(&deployment.provider);
         ids.zip(&self.deployments)
             .filter(|(_, deployment)| &*deployment.model == model)
             .map(|(id, deployment)| Candidate {
@@ -405,11 +419,8 @@ impl Config {
                 priority: deployment.priority,
                 weight: deployment.weight,
                 price: deployment.price.clone().map(Arc::new),
-                provider_name: self
-                    .catalog
-                    .provider(&deployment.provider)
-                    .map(|provider| provider.name.clone())
-                    .unwrap_or_default(),
+                provider_name: provider(deployment).map(|it| it.name.clone()).unwrap_or_default(),
+                provider_aliases: provider(deployment).map(|it| it.aliases.clone()).unwrap_or_default(),
                 tags: deployment.tags.clone(),
             })
             .collect()

@@ -24,7 +24,7 @@ mod tree;
 
 pub use checked::{
     Config, DEFAULT_LISTEN, Deployment, Engine, Env, LOCAL_PROVIDER, Limits, LocalEngine, LogFormat, Metric,
-    Mount, Names, Preset, Retry, Rule, Shadow, StaticKey, Telemetry, Timeouts, Traffic,
+    Mount, Names, Preset, Retry, Rule, Shadow, ShadowJudge, StaticKey, Telemetry, Timeouts, Traffic,
 };
 pub use problem::{Place, Problem, Problems};
 pub use reference::reference;

@@ -497,6 +497,23 @@ pub struct RawShadow {
     /// Requests that it is shown at once; more are not shown to it. Default: 4.
     #[serde(default)]
     pub max_in_flight: Option<Located<u32>>,
+    /// Who judges its answers beside those that clients got, for the router to learn from. Default: nobody.
+    #[serde(default)]
+    pub judge: Option<RawShadowJudge>,
+}
+
+/// Who judges the answers of a shadow. What that costs counts towards the shadow's budget.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawShadowJudge {
+    /// The model, by any of its names.
+    pub model: Located<String>,
+    /// By what it judges. Default: correctness first, then how completely and clearly the request is fulfilled.
+    #[serde(default)]
+    pub criteria: Option<String>,
+    /// How many of a hundred answers are judged. Default: 100.
+    #[serde(default)]
+    pub percent: Option<Located<f64>>,
 }
 
 /// Comparisons of models.

@@ -7,8 +7,8 @@
 //!
 //! Beside the stages: `asked` is what a path says before the body is read, `decode` undoes a body's
 //! compression, `controls` is what a body asks of routing, [`facts`] finds out what a plan depends on (`outline` reads
-//! the body for it, `said` and `task` say what the request is about, `session` whose it is), [`form`] judges answers
-//! in JSON, and `forward` is the same way for services that are passed on untranslated.
+//! the body for it, `said` and `task` say what the request is about, `session` whose it is, [`demands`] what of it
+//! would be lost where), [`form`] judges answers in JSON, and `forward` is the same way for services that are passed on untranslated.
 //!
 //! Invariant: from [`reserve`] on, the call holds a receipt that its `Drop` settles, so that a client
 //! that leaves, a panic and a shutdown are all recorded.
@@ -19,6 +19,7 @@ pub mod attempt;
 pub mod authenticate;
 pub mod controls;
 mod decode;
+pub mod demands;
 pub mod facts;
 pub mod form;
 pub(crate) mod forward;
@@ -317,8 +318,8 @@ pub(crate) fn place(
         known.model.clone_from(&peek.model);
         known.stream = peek.stream;
     })?;
-    let most = reserve::upper_bound(snapshot, &peek, &route.plan);
-    let hold = worker.shared.budgets.hold(&key, most, worker.shared.now_ms()).inspect_err(|_| {
+    let may_cost = || (reserve::upper_bound(snapshot, &peek, &route.plan), worker.shared.now_ms());
+    let hold = worker.shared.budgets.hold(&key, may_cost).inspect_err(|_| {
         known.model.clone_from(&peek.model);
         known.stream = peek.stream;
     })?;
@@ -345,7 +346,7 @@ pub(crate) fn open(
     let Routed { plan, task, about, learning } = route;
     let mirror = drawn.map(|drawn| {
         let (worker, snapshot) = (Arc::clone(worker), Arc::clone(snapshot));
-        Box::new(Mirror { worker, snapshot, of: id.clone(), key: Arc::clone(&key), dialect, drawn: *drawn })
+        Box::new(Mirror::new((worker, snapshot), id, (Arc::clone(&key), dialect), *drawn))
     });
     let shared = &worker.shared;
     let mut receipt = reserve::reserve(shared, snapshot, (id, dialect, started), key, (&peek, &plan));

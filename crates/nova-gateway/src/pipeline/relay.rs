@@ -175,6 +175,9 @@ fn respond(answered: Answered, beat: Duration) -> Response<Outgoing> {
         Answer::Whole { body, meter, .. } => {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            if let Some(mirror) = &mut call.receipt.mirror {
+                mirror.overhear_whole(&body);
+            }
             call.receipt.settle(Outcome::Done, &meter);
             Outgoing::whole(body)
         }
@@ -264,7 +267,16 @@ impl Streaming {
         call.body = Bytes::new();
         call.plan.attempts = Vec::new();
         call.plan.removed = Vec::new();
-        Self { call, live, beat: Heartbeat::new(beat), broken: None }
+        let mut streaming = Self { call, live, beat: Heartbeat::new(beat), broken: None };
+        streaming.overhear(0);
+        streaming
+    }
+
+    /// Lets who judges a shadow's answer hear what the client gets, from this piece on.
+    fn overhear(&mut self, from: usize) {
+        if let Some(mirror) = &mut self.call.receipt.mirror {
+            self.live.ready.iter().skip(from).for_each(|piece| mirror.overhear(piece));
+        }
     }
 
     /// What is there by now, in one piece: a frame costs as much as the translation of an event, and
@@ -290,6 +302,7 @@ impl Streaming {
 
     /// Translates what the upstream has sent, or the end of it.
     fn take(&mut self, frame: Option<Result<Bytes, Failure>>) {
+        let heard = self.live.ready.len();
         match frame {
             Some(Ok(bytes)) => self.live.relay.push(&bytes, &mut self.live.ready),
             None => {
@@ -301,6 +314,7 @@ impl Streaming {
                 return self.break_off(&error);
             }
         }
+        self.overhear(heard);
         self.call.keep(self.live.relay.take_thought());
         self.end_on_error();
     }

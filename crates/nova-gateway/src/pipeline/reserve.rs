@@ -152,7 +152,10 @@ impl Receipt {
             self.shared.metrics.open_receipts.fetch_sub(1, Ordering::Relaxed);
             self.shared.metrics.reserved.fetch_sub(self.upper_bound.nanos(), Ordering::Relaxed);
             self.bill = Some(settle::settle(self, outcome, meter));
-            if let (Some(mirror), Outcome::Done) = (self.mirror.take(), outcome) {
+            if let (Some(mut mirror), Outcome::Done) = (self.mirror.take(), outcome) {
+                mirror.answered = self.answered_by.and_then(|id| {
+                    self.snapshot.deployment(id).map(|deployment| Arc::clone(&deployment.model))
+                });
                 shadow::follow(mirror);
             }
         }

@@ -9,10 +9,10 @@ use nova_ledger::Decision;
 use nova_route::choose::{Choice, Mode};
 use nova_route::learn::{Kind, Turn};
 use nova_route::record::{Noting, Record};
-use nova_route::{DeploymentId, NoRoute, Plan, Why};
-use nova_wire::Peek;
+use nova_route::{DeploymentId, NoRoute, Plan, Preference, Why};
 use serde_json::{Value, json};
 
+use super::demands::Demands;
 use super::facts::{self, Asking};
 use super::reserve::About;
 use crate::budgets::Budgets;
@@ -44,7 +44,7 @@ pub fn route(
     let last =
         learnt.who.session.filter(|_| learnt.who.goes_on).and_then(|session| shared.sessions.last(session));
     let grading = learnt.grading(snapshot);
-    let now = now(snapshot, asking.peek, (last, grading), (shared.ns_at(started), now_ms));
+    let now = now(snapshot, asking, (last, grading), (shared.ns_at(started), now_ms));
     let seed = worker.next_seed();
     let (plan, record) = asking.with_facts(&learnt, now_ms, |facts| {
         if !learnt.needs.choice && !learnt.needs.session {
@@ -55,7 +55,7 @@ pub fn route(
         let record = Record::of(&snapshot.table, facts, &noting, seed, &plan);
         (plan, Some(Box::new(record)))
     });
-    let plan = plan.map_err(|no| refusal(snapshot, asking.peek, no))?;
+    let plan = plan.map_err(|no| refusal(snapshot, asking, no))?;
     let task: Option<Arc<str>> = learnt.task.as_deref().map(Arc::from);
     let learning = Learning {
         session: learnt.who.session,
@@ -86,18 +86,19 @@ fn dearest(plan: &Plan) -> Option<NanoUsd> {
 /// This moment, for a request.
 fn now<'a>(
     snapshot: &'a Snapshot,
-    peek: &Peek,
+    asking: &'a Asking<'a>,
     (last, graded): (Option<Turn>, Option<Grading<'a>>),
     (now_ns, now_ms): (u64, i64),
 ) -> Now<'a> {
     Now {
         snapshot,
-        prompt_tokens: peek.prompt_estimate,
-        asks_to_think: peek.wants_thinking,
+        prompt_tokens: asking.peek.prompt_estimate,
+        asks_to_think: asking.peek.wants_thinking,
         last,
         now_ns,
         now_ms,
         graded,
+        demands: Demands::of(asking),
     }
 }
 
@@ -145,8 +146,8 @@ pub(super) fn line(
 }
 
 /// What a caller is told where there is no plan.
-fn refusal(snapshot: &Snapshot, peek: &Peek, no: NoRoute) -> GatewayError {
-    let model = &peek.model;
+fn refusal(snapshot: &Snapshot, asking: &Asking<'_>, no: NoRoute) -> GatewayError {
+    let model = &asking.peek.model;
     let mut error = match no {
         NoRoute::Unknown { nearest } if nearest.is_empty() => GatewayError::new(
             Code::UnknownModel,
@@ -169,7 +170,7 @@ fn refusal(snapshot: &Snapshot, peek: &Peek, no: NoRoute) -> GatewayError {
         NoRoute::NotAllowed => {
             GatewayError::new(Code::Forbidden, format!("this key may not use model `{model}`"))
         }
-        NoRoute::Unwanted { removed } => unwanted(snapshot, model, &removed),
+        NoRoute::Unwanted { removed } => unwanted(snapshot, asking, &removed),
         NoRoute::Incapable { missing } => {
             GatewayError::new(Code::Incapable, format!("no deployment of model `{model}` can take {missing}"))
         }
@@ -191,21 +192,37 @@ fn refusal(snapshot: &Snapshot, peek: &Peek, no: NoRoute) -> GatewayError {
 }
 
 /// What each deployment lacked, for a request whose preferences leave none.
-fn unwanted(snapshot: &Snapshot, model: &str, removed: &[(DeploymentId, Why)]) -> GatewayError {
+fn unwanted(snapshot: &Snapshot, asking: &Asking<'_>, removed: &[(DeploymentId, Why)]) -> GatewayError {
     /// More than this nobody reads.
     const SHOWN: usize = 8;
-    let mut message = format!("no deployment of model `{model}` is as the request wants it");
+    let mut message = format!("no deployment of model `{}` is as the request wants it", asking.peek.model);
     for (place, (id, why)) in removed.iter().take(SHOWN).enumerate() {
         let name = snapshot.deployment(*id).map_or("?", |deployment| &deployment.name);
         let before = if place == 0 { ": " } else { "; " };
         // Writing to a text cannot fail.
-        let _ = write!(message, "{before}`{name}`: {why}");
+        let _ = write!(message, "{before}`{name}`: {}", reason(snapshot, asking, (*id, *why)));
     }
     if removed.len() > SHOWN {
         let _ = write!(message, "; and {} more", removed.len() - SHOWN);
     }
     message.push_str("\nhint: `POST /v1/route/explain` shows what each preference leaves");
     GatewayError::new(Code::Unwanted, message)
+}
+
+/// Why a deployment was left out; of what would be lost there, the fields.
+fn reason(snapshot: &Snapshot, asking: &Asking<'_>, (id, why): (DeploymentId, Why)) -> String {
+    let loses = why == Why::Preference { preference: Preference::Parameters };
+    let lost = snapshot
+        .deployment(id)
+        .zip(Demands::of(asking).filter(|_| loses))
+        .map(|(deployment, demands)| demands.lost(deployment));
+    match lost.as_deref() {
+        Some([_, ..]) => {
+            let fields: Vec<String> = lost.iter().flatten().map(|field| format!("`{field}`")).collect();
+            format!("`provider.require_parameters` is true, and {} would be lost there", fields.join(", "))
+        }
+        _ => why.to_string(),
+    }
 }
 
 /// The whole decision with the names behind its numbers, for people and for tools: the facts, what each rule
@@ -222,12 +239,12 @@ pub fn explain(
     let (dialect, peek) = (asking.dialect, asking.peek);
     let mut learnt = facts::learn(snapshot, asking)?;
     learnt.budget_left = asking.key.and_then(|key| budgets.left(key, now_ms));
-    let now = now(snapshot, peek, (None, learnt.grading(snapshot)), (now_ns, now_ms));
+    let now = now(snapshot, asking, (None, learnt.grading(snapshot)), (now_ns, now_ms));
     // The seed only spreads load between equals; a fixed one gives the same answer each time.
     let (plan, judged) = asking.with_facts(&learnt, now_ms, |facts| {
         (nova_route::plan(&snapshot.table, facts, &now, 0), snapshot.table.judged(facts, &now))
     });
-    let plan = plan.map_err(|no| refusal(snapshot, peek, no))?;
+    let plan = plan.map_err(|no| refusal(snapshot, asking, no))?;
     let named = |id: DeploymentId, rest: Value| {
         let deployment = snapshot.deployment(id);
         let mut entry = json!({
@@ -255,8 +272,11 @@ pub fn explain(
             )
         })
         .collect();
-    let removed: Vec<Value> =
-        plan.removed.iter().map(|(id, why)| named(*id, json!({ "why": why.to_string() }))).collect();
+    let removed: Vec<Value> = plan
+        .removed
+        .iter()
+        .map(|left| named(left.0, json!({ "why": reason(snapshot, asking, *left) })))
+        .collect();
     Ok(json!({
         "asked": peek.model,
         "model": &*plan.asked,

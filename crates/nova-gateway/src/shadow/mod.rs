@@ -6,15 +6,17 @@
 //! memory until it was shown, and nowhere else.
 //!
 //! Reading order: `draw` decides while a request is planned, `follow` acts once its client has the answer;
-//! `spent` keeps the budget.
+//! `spent` keeps the budget; `overheard` is what the client got, for `verdict`, where a judge compares the two.
 
+mod overheard;
 mod spent;
+mod verdict;
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use nova_catalog::NanoUsd;
 use nova_ledger::Key;
 use nova_limit::Gate;
@@ -22,7 +24,9 @@ use nova_route::{Controls, Plan, Preferences, World as _};
 use nova_wire::splice::{self, Edit};
 use nova_wire::{Dialect, Peek, Usage};
 
+use self::overheard::{Overheard, text_of};
 use self::spent::{Hold, Spent};
+use self::verdict::Shown;
 use crate::config::{self, Traffic};
 use crate::error::GatewayError;
 use crate::learnt::{Learning, Now};
@@ -50,17 +54,23 @@ pub(crate) struct Drawn {
     peek: Peek,
     /// Who may see it holds for shadows, too.
     preferences: Preferences,
+    /// Whether its answers are to be judged.
+    judged: bool,
 }
 
 /// The same, once its answer is under way.
 #[derive(Debug)]
 pub(crate) struct Mirror {
-    pub(crate) worker: Arc<Worker>,
-    pub(crate) snapshot: Arc<Snapshot>,
-    pub(crate) of: RequestId,
-    pub(crate) key: Arc<Key>,
-    pub(crate) dialect: Dialect,
-    pub(crate) drawn: Drawn,
+    worker: Arc<Worker>,
+    snapshot: Arc<Snapshot>,
+    of: RequestId,
+    key: Arc<Key>,
+    dialect: Dialect,
+    drawn: Drawn,
+    /// The model that answered the client.
+    pub(crate) answered: Option<Arc<str>>,
+    /// What the client gets, where that is to be judged.
+    overheard: Option<Box<Overheard>>,
 }
 
 impl Shadow {
@@ -111,6 +121,7 @@ pub(crate) fn draw(
         return None;
     }
     Some(Box::new(Drawn {
+        judged: shadows.iter().any(|shadow| shadow.judges(id.as_str())),
         shadows,
         headers: asking.headers.clone(),
         body: asking.body.clone(),
@@ -147,19 +158,54 @@ pub(crate) fn follow(mirror: Box<Mirror>) {
 }
 
 impl Mirror {
+    pub(crate) fn new(
+        (worker, snapshot): (Arc<Worker>, Arc<Snapshot>),
+        of: &RequestId,
+        (key, dialect): (Arc<Key>, Dialect),
+        drawn: Drawn,
+    ) -> Self {
+        let overheard = drawn.judged.then(|| Box::new(Overheard::new(dialect)));
+        Self { worker, snapshot, of: of.clone(), key, dialect, drawn, answered: None, overheard }
+    }
+
+    /// Hears a piece of the stream that the client gets.
+    pub(crate) fn overhear(&mut self, piece: &Bytes) {
+        if let Some(overheard) = &mut self.overheard {
+            overheard.hear(piece);
+        }
+    }
+
+    /// Hears the whole answer that the client gets.
+    pub(crate) fn overhear_whole(&mut self, body: &[u8]) {
+        if let Some(overheard) = &mut self.overheard {
+            overheard.hear_whole(self.dialect, body);
+        }
+    }
+
     async fn show(&self, shadow: &Shadow) {
-        let shared = &self.worker.shared;
+        let metrics = &self.worker.shared.metrics;
         if !self.takes_part(shadow) {
             return;
         }
-        let outcome = match shadow.gate.enter() {
-            None => "busy",
-            Some(_permit) => match self.call(shadow) {
-                Err(why) => why,
-                Ok((call, hold)) => self.ask(shadow, call, hold).await,
-            },
+        let Some(_permit) = shadow.gate.enter() else { return metrics.shadowed(shadow.name(), "busy") };
+        let asked = match self.question(shadow) {
+            Ok((body, peek)) => {
+                let experiment = format!("shadow:{}", shadow.name());
+                let beta = self.drawn.headers.get("anthropic-beta").cloned();
+                self.call(shadow, (self.dialect, body, peek), (&experiment, beta))
+            }
+            Err(_) => Err("unfit"),
         };
-        shared.metrics.shadowed(shadow.name(), outcome);
+        let (call, hold) = match asked {
+            Ok(asked) => asked,
+            Err(why) => return metrics.shadowed(shadow.name(), why),
+        };
+        let answered = self.ask(shadow, call, hold).await;
+        metrics.shadowed(shadow.name(), if answered.is_some() { "answered" } else { "failed" });
+        if let Some((model, body)) = answered {
+            let shown = Shown { model, text: text_of(self.dialect, &body) };
+            self.judge(shadow, &shown).await;
+        }
     }
 
     fn takes_part(&self, shadow: &Shadow) -> bool {
@@ -170,31 +216,37 @@ impl Mirror {
         facts::holds(&self.snapshot, &asking, condition, self.worker.shared.now_ms())
     }
 
-    async fn ask(&self, shadow: &Shadow, call: Box<Call>, hold: Hold) -> &'static str {
+    /// The model that answered and its whole answer; charges what it cost.
+    async fn ask(&self, shadow: &Shadow, call: Box<Call>, hold: Hold) -> Option<(Arc<str>, Bytes)> {
         let shared = &self.worker.shared;
         tracing::debug!(request = call.id.as_str(), of = self.of.as_str(), shadow = %shadow.name(), "a shadow");
-        match attempt::attempt(&self.worker, call).await {
-            Ok(Answered { mut call, answer, .. }) => {
-                if let Answer::Whole { meter, .. } = &answer {
-                    call.receipt.settle(Outcome::Done, meter);
-                }
-                let cost = call.receipt.bill.and_then(|bill| bill.cost).unwrap_or(NanoUsd::ZERO);
-                hold.charge(cost, shared.now_ms());
-                "answered"
+        let Answered { mut call, answer, .. } = attempt::attempt(&self.worker, call).await.ok()?;
+        let body = match answer {
+            Answer::Whole { body, meter, .. } => {
+                call.receipt.settle(Outcome::Done, &meter);
+                Some(Bytes::from(body))
             }
-            Err(_) => "failed",
-        }
+            Answer::Live(_) => None,
+        };
+        let cost = call.receipt.bill.and_then(|bill| bill.cost).unwrap_or(NanoUsd::ZERO);
+        hold.charge(cost, shared.now_ms());
+        let deployment = call.receipt.answered_by.and_then(|id| self.snapshot.deployment(id))?;
+        Some((Arc::clone(&deployment.model), body?))
     }
 
-    /// The call of a shadow and what is held for it, or why there is none.
-    fn call(&self, shadow: &Shadow) -> Result<(Box<Call>, Hold), &'static str> {
+    /// A call for a shadow or for its judge and what is held for it, or why there is none.
+    fn call(
+        &self,
+        shadow: &Shadow,
+        (dialect, body, peek): (Dialect, Bytes, Peek),
+        (experiment, beta): (&str, Option<HeaderValue>),
+    ) -> Result<(Box<Call>, Hold), &'static str> {
         let (worker, snapshot) = (&self.worker, &self.snapshot);
         let (id, started) = (worker.next_id(), Instant::now());
-        let (body, peek) = self.question(shadow).map_err(|_| "unfit")?;
         let preferences = Preferences { order: None, sort: None, ..self.drawn.preferences.clone() };
         let controls = Controls { fallbacks: Some(Vec::new()), provider: preferences };
         let asking = Asking {
-            dialect: self.dialect,
+            dialect,
             // What they say is about the client's own answer.
             headers: &HeaderMap::new(),
             body: &body,
@@ -207,13 +259,12 @@ impl Mirror {
         // Nothing of it belongs to the client's conversation.
         route.learning = Learning { kind: route.learning.kind, ..Learning::default() };
         route.about.session = None;
-        route.about.experiment = Some(format!("shadow:{}", shadow.name()).into());
+        route.about.experiment = Some(experiment.into());
         let (expected, now_ms) = (self.expected(&route.plan, &peek), worker.shared.now_ms());
         let hold =
             shadow.spent.hold(expected, shadow.configured.budget_per_day, now_ms).ok_or("over_budget")?;
-        let beta = self.drawn.headers.get("anthropic-beta").cloned();
         let understood = Understood::plain(Arc::clone(&self.key), (body, peek), route, beta);
-        let mut call = pipeline::open(worker, snapshot, (&id, self.dialect, started), understood);
+        let mut call = pipeline::open(worker, snapshot, (&id, dialect, started), understood);
         call.receipt.shadows = true;
         Ok((call, hold))
     }
@@ -250,6 +301,7 @@ impl Mirror {
             now_ns: shared.now_ns(),
             now_ms: shared.now_ms(),
             graded: None,
+            demands: None,
         };
         let output = (now.estimate(model, None).output_tokens.max(0.0) as u64)
             .min(peek.max_tokens.unwrap_or(u64::MAX));
@@ -273,6 +325,21 @@ mod tests {
         let both = (0..10_000).filter(both).count();
         assert!((60..140).contains(&both), "shadows draw independently: {both}");
         assert_eq!(place("a", "1"), place("a", "1"));
+    }
+
+    #[test]
+    fn the_share_of_answers_that_are_judged_follows_from_the_id_too() {
+        let judged = |percent: &str| {
+            let yaml = format!(
+                "shadows: [{{ name: s, model: auto, to: kimi-2.6, percent: 100, budget_per_day: 1, judge: {{ model: kimi-2.6, percent: {percent} }} }}]"
+            );
+            let config = config::Config::parse("test.yaml", &yaml, &config::Env::of([])).unwrap();
+            let shadow = Shadow::new(&config.shadows[0], None);
+            let ids = (0..2_000).map(|id| format!("{id:032x}"));
+            ids.filter(|id| shadow.judges(id)).count()
+        };
+        assert_eq!((judged("0"), judged("100")), (0, 2_000));
+        assert!((120..280).contains(&judged("10")), "{}", judged("10"));
     }
 
     #[test]

@@ -47,6 +47,7 @@ pub const METRICS: &[(&str, &str, &str)] = &[
     ("novastack_recalled_calls", "", "Calls of tools whose thinking is kept for the next turn."),
     ("novastack_recalled_bytes", "", "Bytes of that thinking."),
     ("novastack_shadows_total", "shadow, result", "Requests that a shadow was drawn for: answered, failed, busy (as many as may be were under way), over_budget, unfit (no deployment may or can take them)."),
+    ("novastack_shadow_verdicts_total", "shadow, result", "Answers of shadows that were judged beside the client's: client or shadow (the better one), equal, none (no verdict that can be used, or no budget left for one)."),
     ("novastack_reloads_total", "result", "Reloads of the configuration."),
     ("novastack_log_lines_left_out_total", "", "Lines of the log that nobody read in time."),
 ];
@@ -123,6 +124,7 @@ pub struct Metrics {
     dropped_fields: Counter,
     drifts: Family<ModelLabels, Counter>,
     shadows: Family<ShadowLabels, Counter>,
+    verdicts: Family<ShadowLabels, Counter>,
     reloads: Family<ReloadLabels, Counter>,
     open: Gauge,
     held: Gauge,
@@ -159,6 +161,7 @@ impl Metrics {
             dropped_fields: Counter::default(),
             drifts: Family::default(),
             shadows: Family::default(),
+            verdicts: Family::default(),
             reloads: Family::default(),
             open: Gauge::default(),
             held: Gauge::default(),
@@ -217,6 +220,11 @@ impl Metrics {
         );
         r.register("novastack_model_drift", help("novastack_model_drift_total"), self.drifts.clone());
         r.register("novastack_shadows", help("novastack_shadows_total"), self.shadows.clone());
+        r.register(
+            "novastack_shadow_verdicts",
+            help("novastack_shadow_verdicts_total"),
+            self.verdicts.clone(),
+        );
         r.register("novastack_reloads", help("novastack_reloads_total"), self.reloads.clone());
         r.register("novastack_open_receipts", help("novastack_open_receipts"), self.open.clone());
         r.register("novastack_reserved_nanousd", help("novastack_reserved_nanousd"), self.held.clone());
@@ -247,6 +255,11 @@ impl Metrics {
     /// Counts a request that a shadow was drawn for.
     pub fn shadowed(&self, shadow: &Arc<str>, result: &'static str) {
         self.shadows.get_or_create(&ShadowLabels { shadow: Arc::clone(shadow), result }).inc();
+    }
+
+    /// Counts a verdict on a shadow's answer: who was better.
+    pub fn shadow_judged(&self, shadow: &Arc<str>, result: &'static str) {
+        self.verdicts.get_or_create(&ShadowLabels { shadow: Arc::clone(shadow), result }).inc();
     }
 
     /// Counts a reload of the configuration.

@@ -334,3 +334,28 @@ async fn graded_answers_say_of_each_prompt_how_well_a_model_answers_it() {
     gateway.reload(&three_models(&upstream.url(), "routing: { models: [small, large] }\n")).unwrap();
     check("auto/code", EASY, "large").await;
 }
+
+#[tokio::test]
+async fn what_agents_ask_beside_the_conversation_goes_to_the_cheapest_model_that_summarises_well_enough() {
+    let upstream = answers(3).await;
+    let yaml = three_models(&upstream.url(), "").replace("chat: 80", "chat: 80, summarize: 75");
+    let gateway = TestGateway::start(&yaml).await;
+    let fix = "Fix the bug in this Python function, it raises an IndexError:\ndef last(xs):\n    return xs[len(xs)]";
+    let ask = async |messages: Value| {
+        let body = json!({ "model": "auto", "messages": messages }).to_string();
+        let reply = gateway.post("/v1/chat/completions", body).await;
+        shown(&reply, "x-novastack-route").to_owned()
+    };
+    let line = ask(json!([{ "role": "user", "content": fix }])).await;
+    assert!(line.starts_with("mode=capable task=code_review model=middle "), "{line}");
+    let system =
+        json!({ "role": "system", "content": "You are a title generator. Answer with a title only." });
+    let line = ask(json!([system, { "role": "user", "content": fix }])).await;
+    assert!(line.starts_with("mode=capable task=side_call model=small "), "{line}");
+    // It is no cheaper than that it can still do it.
+    let poor = yaml.replace("{ code: 40, chat: 80, summarize: 75 }", "{ code: 40, chat: 80, summarize: 20 }");
+    assert_ne!(poor, yaml);
+    gateway.reload(&poor).unwrap();
+    let line = ask(json!([system, { "role": "user", "content": fix }])).await;
+    assert!(line.starts_with("mode=capable task=side_call model=middle "), "{line}");
+}

@@ -441,3 +441,38 @@ async fn a_conversation_goes_on_after_several_models_have_answered() {
     let history = a.requests()[1].json()["messages"].clone();
     assert_eq!(history[1]["content"], "## a\n\none\n\n## b\n\ntwo", "{history}");
 }
+
+#[tokio::test]
+async fn several_models_are_explained_one_by_one() {
+    let (a, b) = (upstream(says(&["one"], 1)).await, upstream(says(&["two"], 1)).await);
+    let yaml = models(&[("a", &a.url(), 1), ("b", &b.url(), 2)]) + "fallbacks: { a: b }\n";
+    let gateway = TestGateway::start(&yaml).await;
+    let explain = async |model: &str, more: Value| {
+        let mut body = json!({ "model": model, "messages": [{ "role": "user", "content": "Hello" }] });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        gateway.post("/v1/route/explain", body.to_string()).await
+    };
+    let reply = explain("Compare:A+auto:best", json!({})).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let reply = reply.json();
+    assert_eq!(reply["asked"], "Compare:A+auto:best");
+    let plans = reply["plans"].as_array().unwrap();
+    assert_eq!((plans.len(), &plans[0]["asked"], &plans[0]["model"]), (2, &json!("A"), &json!("a")));
+    assert_eq!(plans[0]["attempts"].as_array().unwrap().len(), 1, "nobody answers in its place");
+    assert_eq!(plans[1]["choice"]["mode"], "best");
+    // What speaks against one of them stands in its place.
+    let image = json!({ "messages": [{ "role": "user", "content": [{ "type": "image_url", "image_url": { "url": "data:image/png;base64,AA==" } }] }] });
+    let plans = explain("compare:a+b", image).await.json();
+    assert_eq!(plans["plans"][1]["error"]["code"], "no_capable_model");
+    assert_eq!(explain("compare:a+nobody", json!({})).await.status, 404);
+    assert_eq!(explain("compare:a", json!({})).await.status, 400);
+    assert_eq!(a.requests().len() + b.requests().len(), 0);
+    let admin = gateway
+        .admin(
+            "POST",
+            "/admin/v1/explain",
+            json!({ "model": "compare:a+b", "messages": [{ "role": "user", "content": "Hi" }] }),
+        )
+        .await;
+    assert_eq!(admin.json()["plans"].as_array().map(Vec::len), Some(2), "{}", admin.text());
+}

@@ -356,3 +356,48 @@ async fn an_answer_says_that_its_model_retires_and_that_another_model_gave_it() 
     let line = "novastack_model_drift_total{provider=\"first\",model=\"test-model\"} 2";
     assert!(metrics.text().contains(line), "{}", metrics.text());
 }
+
+#[tokio::test]
+async fn who_demands_that_nothing_is_lost_is_sent_where_nothing_is() {
+    let first = ScriptedUpstream::start([]).await;
+    let second = ScriptedUpstream::start((0..2).map(|_| good())).await;
+    // Messages has no field for a seed.
+    let messages =
+        config(&first.url(), &second.url()).replacen("{ dialect: chat,", "{ dialect: messages,", 1);
+    let gateway = TestGateway::start(&messages).await;
+    let body = |provider: Value| {
+        let said = json!([{ "role": "user", "content": "Hello" }]);
+        json!({ "model": "test-model", "seed": 7, "max_tokens": 9, "messages": said, "provider": provider })
+            .to_string()
+    };
+    let explained = async |provider: Value| {
+        let reply = gateway.post("/v1/route/explain", body(provider)).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        reply.json()
+    };
+    let whole = json!({ "order": ["first"], "require_parameters": true });
+    let plan = explained(whole.clone()).await;
+    assert_eq!(plan["attempts"][0]["provider"], "second");
+    assert_eq!(
+        plan["removed"][0]["why"],
+        "`provider.require_parameters` is true, and `seed` would be lost there"
+    );
+    let reply = gateway.post("/v1/chat/completions", body(whole)).await;
+    assert_eq!((reply.status, reply.header("x-novastack-provider")), (200, "second"), "{}", reply.text());
+    let plan = explained(json!({ "order": ["first"] })).await;
+    assert_eq!((&plan["attempts"][0]["provider"], &plan["removed"]), (&json!("first"), &json!([])));
+
+    let alone = json!({ "only": ["first"], "require_parameters": true });
+    let reply = gateway.post("/v1/chat/completions", body(alone)).await;
+    assert_eq!((reply.status, reply.header("x-novastack-error")), (404, "no_wanted_provider"));
+    assert!(reply.text().contains("`seed` would be lost there"), "{}", reply.text());
+    // With `auto` such models are left out of the ranking, and the record replays.
+    let auto = body(json!({ "require_parameters": true })).replace("test-model", "auto");
+    let reply = gateway.post("/v1/chat/completions", auto).await;
+    assert_eq!((reply.status, reply.header("x-novastack-provider")), (200, "second"), "{}", reply.text());
+    let record = gateway.record(reply.header("x-request-id")).await;
+    let decision: nova_route::record::Record = serde_json::from_value(record["decision"].clone()).unwrap();
+    assert!(decision.signals.iter().any(|did| did.signals.loses));
+    assert!(gateway.replays(&decision), "{decision:?}");
+    assert_eq!(first.requests().len(), 0);
+}

@@ -242,3 +242,31 @@ async fn an_operator_goes_back_to_an_earlier_version_of_what_was_learnt() {
     assert_eq!(gateway.quality(), json!({}));
     assert_eq!(gateway.get("/admin/v1/quality").await.status, 403);
 }
+
+#[tokio::test]
+async fn what_a_client_tells_one_instance_all_of_them_learn_once() {
+    let (upstream, one) = answering("chat").await;
+    let id = one.post(CHAT, hello()).await.header("x-request-id").to_owned();
+    let other = one.start_beside(&provider(&upstream.url(), "chat")).await;
+    let say = async |gateway: &TestGateway, value: f64| {
+        let said = json!({ "request_id": id, "metric": "score", "value": value });
+        let reply = gateway.post("/v1/feedback", said.to_string()).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+    };
+    let learnt = async |worked: f64, failed: f64| {
+        for gateway in [&one, &other] {
+            // Once more changes nothing.
+            gateway.hear_others().await;
+            gateway.hear_others().await;
+            let evidence = gateway.quality()["test-model"]["other"].clone();
+            assert_eq!(evidence, json!([worked, failed]));
+        }
+    };
+    say(&one, 0.25).await;
+    learnt(0.25, 0.75).await;
+    // The last word wins, wherever it was said.
+    say(&other, 1.0).await;
+    learnt(1.0, 0.0).await;
+    say(&one, 0.5).await;
+    learnt(0.5, 0.5).await;
+}

@@ -304,6 +304,17 @@ impl TestGateway {
         self.background.as_ref().unwrap().spawn(counting).await.unwrap();
     }
 
+    /// Learns what was told to other instances, as every instance does every few seconds.
+    pub(crate) async fn hear_others(&self) {
+        let shared = Arc::clone(&self.shared);
+        let hearing = async move {
+            shared.lessons.follow(&shared.ledger).await.unwrap();
+            nova_gateway::lessons::hearsay::follow(&shared).await.unwrap();
+            nova_gateway::learnt::take_lessons(&shared);
+        };
+        self.background.as_ref().unwrap().spawn(hearing).await.unwrap();
+    }
+
     pub(crate) fn cost_nanos(&self, record: &Value) -> i64 {
         serde_json::from_value::<nova_catalog::NanoUsd>(record["cost"].clone()).unwrap().nanos()
     }

@@ -54,7 +54,7 @@ async fn anthropics_list_is_cut_into_pages() {
     };
     let all = list("?limit=1000").await;
     let names = ids(&all["data"]);
-    assert_eq!((names.len(), &all["has_more"]), (5, &json!(false)));
+    assert_eq!((names.len(), &all["has_more"]), (10, &json!(false)));
     assert_eq!(all["data"][0]["type"], "model");
     assert_eq!(
         all["data"][0]["capabilities"]["image_input"]["supported"].as_bool(),
@@ -68,8 +68,8 @@ async fn anthropics_list_is_cut_into_pages() {
     };
     check("?limit=2", &names[..2], true).await;
     check(&format!("?limit=2&after_id={}", names[1]), &names[2..4], true).await;
-    check(&format!("?limit=2&after_id={}", names[3]), &names[4..], false).await;
-    check(&format!("?after_id={}", names[4]), &[], false).await;
+    check(&format!("?limit=6&after_id={}", names[3]), &names[4..], false).await;
+    check(&format!("?after_id={}", names[9]), &[], false).await;
     check(&format!("?limit=2&before_id={}", names[3]), &names[1..3], true).await;
     check(&format!("?limit=5&before_id={}", names[3]), &names[..3], false).await;
     for query in ["limit=0", "limit=1001", "limit=x", "after_id=nothing"] {
@@ -88,11 +88,11 @@ async fn geminis_list_is_cut_into_pages_and_takes_the_key_in_the_query() {
     };
     let path = format!("/v1beta/models?key={}", gateway.key);
     let all = gateway.send("GET", &path, "", &[]).await.json();
-    assert_eq!((names(&all).len(), all.get("nextPageToken")), (5, None));
+    assert_eq!((names(&all).len(), all.get("nextPageToken")), (10, None));
     assert_eq!(all["models"][0]["supportedGenerationMethods"], json!(["generateContent", "countTokens"]));
-    let first = gateway.get("/v1beta/models?pageSize=3").await.json();
+    let first = gateway.get("/v1beta/models?pageSize=6").await.json();
     let token = first["nextPageToken"].as_str().unwrap();
-    let second = gateway.get(&format!("/v1beta/models?pageSize=3&pageToken={token}")).await.json();
+    let second = gateway.get(&format!("/v1beta/models?pageSize=6&pageToken={token}")).await.json();
     assert_eq!([names(&first), names(&second)].concat(), names(&all));
     let same = gateway.get_with("/v1/models", &[("x-goog-api-client", "google-genai-sdk/2")]).await.json();
     assert_eq!(same, all);
@@ -110,4 +110,45 @@ async fn one_model_is_shown_by_any_of_its_names_in_the_callers_shape() {
     assert_eq!(reply.json()["type"], "model");
     let reply = gateway.get("/v1/models/nothing").await;
     assert_eq!((reply.status, reply.header("x-novastack-error")), (404, "model_not_found"));
+}
+
+#[tokio::test]
+async fn names_that_leave_the_choice_to_the_gateway_are_listed_behind_the_models() {
+    let (gateway, upstream) = gateway().await;
+    let body = gateway.get("/v1/models").await.json();
+    let autos = ["auto", "auto:cheap", "auto:fast", "auto:throughput", "auto:best"];
+    assert_eq!(ids(&body["data"])[5..], autos);
+    let auto = &body["data"][5];
+    assert_eq!((&auto["owned_by"], &auto["pricing"]["prompt"]), (&json!("novastack"), &json!("-1")));
+    assert_eq!((&auto["context_length"], &auto["max_output_tokens"]), (&json!(8192), &json!(1024)));
+    assert_eq!(
+        auto["architecture"]["input_modalities"],
+        json!(["text", "image"]),
+        "one of the models reads them"
+    );
+    let slugs: Vec<&str> =
+        body["models"].as_array().unwrap().iter().map(|model| model["slug"].as_str().unwrap()).collect();
+    assert_eq!(slugs[5..], autos);
+    assert_eq!(gateway.get("/v1/models/AUTO").await.json()["id"], "auto");
+    let gemini = gateway.get("/v1beta/models").await.json();
+    assert_eq!(gemini["models"][5]["name"], "models/auto");
+
+    // A key for one model may let the gateway choose among that one.
+    let new = json!({ "name": "narrow", "models": ["model-b"] });
+    let created = gateway.admin("POST", "/admin/v1/keys", new).await.json();
+    let headers = [("x-api-key", created["key"].as_str().unwrap())];
+    let narrow = gateway.send("GET", "/v1/models", "", &headers).await.json();
+    assert_eq!(ids(&narrow["data"]), [&["model-b"][..], &autos].concat());
+
+    // Where the operator gave the name to a model it stands for that one.
+    let yaml = provider(&upstream.url(), "chat") + "default_model: test-model\n";
+    gateway.reload(&yaml).unwrap();
+    let body = gateway.get("/v1/models").await.json();
+    assert_eq!(body["data"][1]["pricing"], body["data"][0]["pricing"]);
+    let narrow = gateway.send("GET", "/v1/models", "", &headers).await.json();
+    assert_eq!(narrow["data"], json!([]), "nothing is left that this key may use");
+    // A budget for requests makes its mode a name, too.
+    gateway.reload(&(yaml + "routing: { budget_per_request: 0.01 }\n")).unwrap();
+    let body = gateway.get("/v1/models").await.json();
+    assert_eq!(ids(&body["data"]).last(), Some(&"auto:budget"));
 }

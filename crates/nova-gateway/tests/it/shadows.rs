@@ -210,3 +210,94 @@ shadows:
     counted(&gateway, "unfit", 1).await;
     assert_eq!(b.requests().len(), 1);
 }
+
+/// A judge who likes what stands in this answer, or says something else.
+async fn judge(likes: &'static str, verdict: Option<&'static str>) -> ScriptedUpstream {
+    ScriptedUpstream::answering(move |request| {
+        let asked = request.json();
+        let material: Value =
+            serde_json::from_str(asked["messages"][1]["content"].as_str().unwrap()).unwrap();
+        let liked = |label: &str| material["answers"][label].as_str().unwrap() == likes;
+        let score = |label: &str| if liked(label) { 9 } else { 3 };
+        let winner = if liked("A") { "A" } else { "B" };
+        let said = json!({ "scores": { "A": score("A"), "B": score("B") }, "winner": winner, "reason": "r" });
+        Script::json(200, &[], chat_reply(&verdict.map_or_else(|| said.to_string(), str::to_owned)))
+    })
+    .await
+}
+
+async fn judged(gateway: &TestGateway, result: &str) {
+    let line = format!("novastack_shadow_verdicts_total{{shadow=\"try-b\",result=\"{result}\"}} 1");
+    let seen = async {
+        while !gateway.admin("GET", "/metrics", Value::Null).await.text_ref().contains(&line) {
+            tokio::task::yield_now().await;
+        }
+    };
+    bounded(seen, &line).await;
+}
+
+#[tokio::test]
+async fn a_judge_compares_what_the_client_got_with_what_the_shadow_said_and_the_router_learns() {
+    let events = [
+        r#"data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"for "},"finish_reason":null}]}"#,
+        r#"data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"you"},"finish_reason":"stop"}]}"#,
+        "data: [DONE]",
+    ]
+    .map(|event| format!("{event}\n\n"));
+    for (stream, likes, better, path) in [
+        (false, "for nobody", "shadow", "/v1/chat/completions"),
+        (true, "for you", "client", "/v1/chat/completions"),
+        (false, "for you", "client", "/v1/messages"),
+        (false, "for nobody", "shadow", "/v1/responses"),
+    ] {
+        let a = if stream {
+            ScriptedUpstream::start([Script::sse(&[&events[0], &events[1], &events[2]])]).await
+        } else {
+            answering("for you").await
+        };
+        let (b, c) = (answering("for nobody").await, judge(likes, None).await);
+        let rest = shadow(", judge: { model: c, criteria: brevity }");
+        let gateway = TestGateway::start(&models(&a, &b, &c, &rest)).await;
+        let mut body = asks("a");
+        body["stream"] = stream.into();
+        if path == "/v1/responses" {
+            body = json!({ "model": "a", "input": "Hello" });
+        }
+        let reply = gateway.post_with(path, body.to_string(), &[("x-novastack-task", "code")]).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        judged(&gateway, better).await;
+        let asked = c.requests()[0].json();
+        let material: Value =
+            serde_json::from_str(asked["messages"][1]["content"].as_str().unwrap()).unwrap();
+        assert_eq!((&material["request"], &material["criteria"]), (&json!("Hello"), &json!("brevity")));
+        let mut answers = ["A", "B"].map(|label| material["answers"][label].as_str().unwrap().to_owned());
+        answers.sort();
+        assert_eq!(answers, ["for nobody", "for you"]);
+        let quality = gateway.quality();
+        let worked = ["a", "b"].map(|model| quality[model]["code"][0].as_f64().unwrap_or(-1.0));
+        let expected = if better == "shadow" { [0.3, 0.9] } else { [0.9, 0.3] };
+        assert!(worked.iter().zip(expected).all(|(one, other)| (one - other).abs() < 1e-6), "{worked:?}");
+        let records = records(&gateway, 3).await;
+        let verdict = records.iter().find(|record| record["experiment"] == "shadow:try-b/judge").unwrap();
+        assert_eq!((&verdict["key_id"], &verdict["model_answered"]), (&Value::Null, &json!("c")));
+    }
+}
+
+#[tokio::test]
+async fn a_verdict_that_says_nothing_and_one_that_there_is_no_budget_for_teach_nothing() {
+    let nonsense = Some("both are nice");
+    // Nine tokens of the shadow cost nine millionths of a dollar, which leaves nothing for a judge.
+    for (verdict, budget) in [(nonsense, "1"), (None, "0.0002")] {
+        let (a, b, c) = (answering("for you").await, answering("for nobody").await, judge("", verdict).await);
+        let rest = format!(
+            "shadows:\n  - {{ name: try-b, model: a, to: b, percent: 100, budget_per_day: {budget}, judge: {{ model: c }} }}\n"
+        );
+        let gateway = TestGateway::start(&models(&a, &b, &c, &rest)).await;
+        let reply = gateway.post("/v1/chat/completions", asks("a").to_string()).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        judged(&gateway, "none").await;
+        let quality = gateway.quality();
+        assert_eq!((&quality["a"], &quality["b"]), (&Value::Null, &Value::Null));
+        assert_eq!(c.requests().is_empty(), verdict.is_none());
+    }
+}

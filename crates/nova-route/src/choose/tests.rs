@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Candidate, Choosing, Estimate, Facts, Health, ModelEntry, NoRoute, Plan, Signals, Table, TableBuilder,
-    Why, World, plan,
+    Candidate, Choosing, Controls, Estimate, Facts, Health, ModelEntry, NoRoute, Plan, Preferences, Signals,
+    Table, TableBuilder, Why, World, plan,
 };
 
 fn offer(cost: f64, low: f64) -> Offer {
@@ -120,11 +120,13 @@ fn table(extra: Option<Candidate>, choosing: Choosing) -> Table {
     builder.build().unwrap()
 }
 
-/// Knows the quality of [`MODELS`], who is unwell, and which deployment has seen this session.
+/// Knows the quality of [`MODELS`], who is unwell, which deployment has seen this session, and which one would lose
+/// something of the request.
 #[derive(Default)]
 struct Known {
     unwell: Vec<(u32, Health)>,
     warm: Option<(u32, u64)>,
+    loses: Option<u32>,
 }
 
 impl World for Known {
@@ -134,6 +136,7 @@ impl World for Known {
         Signals {
             health: unwell.map_or(Health::Good, |(_, health)| *health),
             cached_tokens: warm.map_or(0, |(_, tokens)| tokens),
+            loses: self.loses == Some(deployment.0),
             ..Signals::default()
         }
     }
@@ -229,7 +232,7 @@ fn a_session_stays_where_its_cache_is_while_that_saves_money() {
     let table = table(Some(dearer), Choosing { models: vec!["pro".into()], ..Choosing::default() });
     let first = |warm: Option<(u32, u64)>, unwell: Vec<(u32, Health)>| {
         let facts = Facts { prompt_tokens: 50_000, ..asked("auto") };
-        plan(&table, &facts, &Known { warm, unwell }, 7).unwrap().attempts[0].deployment.0
+        plan(&table, &facts, &Known { warm, unwell, ..Known::default() }, 7).unwrap().attempts[0].deployment.0
     };
     assert_eq!(first(None, vec![]), 1);
     assert_eq!(first(Some((4, 40_000)), vec![]), 4);
@@ -260,20 +263,25 @@ proptest! {
         max_tokens in prop::option::of(0..10_000_u64),
         budget in prop::option::of(0.0..0.1_f64),
         allowed in prop::option::of(prop::collection::vec(0..4_usize, 0..4)),
+        (demands, loses) in (any::<bool>(), 0..4_u32),
         seed: u64,
     ) {
         let table = table(None, Choosing::default());
+        let provider = Preferences { require_parameters: Some(demands), ..Preferences::default() };
+        let controls = Controls { provider, ..Controls::default() };
+        let known = Known { loses: Some(loses), ..Known::default() };
         let name = format!("auto:{}", Mode::ALL[mode].1);
         let allowed: Option<Vec<String>> =
             allowed.map(|allowed| allowed.into_iter().map(|at| MODELS[at].0.to_owned()).collect());
         let facts = Facts {
             model: &name, has_images, has_tools, prompt_tokens, max_tokens, budget,
-            allowed_models: allowed.as_deref(), now_ms: Some(0), ..Facts::default()
+            allowed_models: allowed.as_deref(), now_ms: Some(0), controls: Some(&controls), ..Facts::default()
         };
-        let Ok(plan) = plan(&table, &facts, &Known::default(), seed) else { return Ok(()) };
+        let Ok(plan) = plan(&table, &facts, &known, seed) else { return Ok(()) };
         let choice = plan.choice.as_ref().unwrap();
         for attempt in &plan.attempts {
             let flash = &*attempt.model == "flash";
+            prop_assert!(!demands || attempt.deployment.0 != loses);
             prop_assert!(!has_images || &*attempt.model == "max");
             prop_assert!(!has_tools || &*attempt.model != "local");
             let context = if flash { 10_000 } else { 100_000 };

@@ -14,6 +14,7 @@ pub(crate) struct Known {
     pub(crate) model: u32,
     provider: Box<str>,
     provider_name: Box<str>,
+    provider_aliases: Box<[String]>,
     pub(crate) price: SharedPrice,
     tags: Tags,
 }
@@ -25,6 +26,7 @@ impl Known {
             model,
             provider: candidate.provider.as_str().into(),
             provider_name: candidate.provider_name.as_str().into(),
+            provider_aliases: candidate.provider_aliases.clone().into(),
             price: candidate.price.clone(),
             tags: candidate.tags.clone(),
         }
@@ -35,6 +37,7 @@ impl Known {
             name: &self.name,
             provider: &self.provider,
             provider_name: &self.provider_name,
+            provider_aliases: &self.provider_aliases,
             price: self.price.as_deref(),
             tags: &self.tags,
         }

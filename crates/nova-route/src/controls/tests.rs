@@ -31,6 +31,7 @@ fn what_is_not_demanded_in_vain_is_let_through_and_the_rest_says_by_which_prefer
             name: "deepseek/deepseek-v4-pro@main",
             provider: "deepseek",
             provider_name: "DeepSeek",
+            provider_aliases: &["deep-seek-ai".into()],
             price: price.as_ref(),
             tags: &tags,
         };
@@ -41,7 +42,7 @@ fn what_is_not_demanded_in_vain_is_let_through_and_the_rest_says_by_which_prefer
     };
     let nothing = || json!({});
     check(json!({}), nothing(), None, None);
-    for name in ["deepseek", "DeepSeek", "DEEPSEEK", "deepseek/deepseek-v4-pro@main"] {
+    for name in ["deepseek", "DeepSeek", "DEEPSEEK", "Deep-Seek-AI", "deepseek/deepseek-v4-pro@main"] {
         check(json!({ "only": [name] }), nothing(), None, None);
         check(json!({ "ignore": [name] }), nothing(), None, Some("ignore"));
         check(json!({ "order": [name], "allow_fallbacks": false }), nothing(), None, None);
@@ -49,6 +50,7 @@ fn what_is_not_demanded_in_vain_is_let_through_and_the_rest_says_by_which_prefer
     check(json!({ "only": ["openrouter"] }), nothing(), None, Some("only"));
     check(json!({ "only": [] }), nothing(), None, None);
     check(json!({ "only": ["deepseek/eu"] }), json!({ "region": "EU" }), None, None);
+    check(json!({ "only": ["deep-seek-ai/eu"] }), json!({ "region": "EU" }), None, None);
     check(json!({ "only": ["deepseek/fp8"] }), json!({ "quantization": "fp8" }), None, None);
     check(json!({ "only": ["deepseek/us"] }), json!({ "region": "eu" }), None, Some("only"));
     check(json!({ "order": ["groq"] }), nothing(), None, None);
@@ -92,7 +94,14 @@ fn deployments_are_ordered_by_list_then_pace_then_what_is_sorted_by() {
         let tags = Tags::default();
         let rank = |place: usize| {
             let provider = ["a", "b", "c"][place];
-            let it = Offered { name: provider, provider, provider_name: provider, price: None, tags: &tags };
+            let it = Offered {
+                name: provider,
+                provider,
+                provider_name: provider,
+                provider_aliases: &[],
+                price: None,
+                tags: &tags,
+            };
             preferences.rank(&it, &paces[place])
         };
         let mut order = [0, 1, 2];

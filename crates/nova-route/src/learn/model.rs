@@ -69,7 +69,8 @@ impl Kind {
             "math" => Self::Math,
             "reasoning" => Self::Reasoning,
             "creative" => Self::Creative,
-            "summarize" | "long_document_summary" => Self::Summarize,
+            // What agents ask beside the conversation are titles and summaries of it.
+            "summarize" | "long_document_summary" | "side_call" => Self::Summarize,
             "rewrite" | "translation" => Self::Rewrite,
             "extract" | "extraction" => Self::Extract,
             "doc_qa" | "long_document_qa" => Self::DocQa,
@@ -177,5 +178,6 @@ mod tests {
         for (name, kind) in names {
             assert_eq!(Kind::of(Some(name)), kind, "{name}");
         }
+        assert_eq!(Kind::of(Some(crate::task::SIDE_CALL)), Kind::Summarize);
     }
 }

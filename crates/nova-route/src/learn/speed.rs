@@ -132,6 +132,7 @@ impl Speed {
             tokens_per_s: self.rate.mean(),
             errors: self.errors.mean().unwrap_or(0.0),
             cached_tokens: 0,
+            loses: false,
         }
     }
 

@@ -43,7 +43,11 @@ impl Planning<'_, '_> {
         let Some(Controls { provider: preferences, .. }) = self.facts.controls else { return };
         found.retain(|attempt| {
             let Some(offered) = self.table.offered(attempt.deployment) else { return true };
-            let why = preferences.refuses(&offered, self.facts.prompt_tokens);
+            let demands = preferences.require_parameters == Some(true);
+            let loses = || demands && self.world.signals(attempt.deployment).loses;
+            let why = preferences
+                .refuses(&offered, self.facts.prompt_tokens)
+                .or_else(|| loses().then_some(Why::Preference { preference: Preference::Parameters }));
             draft.removed.extend(why.map(|why| (attempt.deployment, why)));
             why.is_none()
         });

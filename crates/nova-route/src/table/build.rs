@@ -79,6 +79,8 @@ pub struct Candidate {
     pub price: SharedPrice,
     /// The name that people know its provider by; may be empty.
     pub provider_name: String,
+    /// Further names of its provider.
+    pub provider_aliases: Vec<String>,
     /// How it treats what it is sent, as far as that is known.
     pub tags: Tags,
 }

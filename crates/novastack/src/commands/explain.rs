@@ -9,9 +9,7 @@ use bytes::Bytes;
 use clap::Args;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use nova_gateway::budgets::Budgets;
-use nova_gateway::pipeline::controls::{self, Controlled};
-use nova_gateway::pipeline::facts::Asking;
-use nova_gateway::pipeline::route;
+use nova_gateway::explain::Now;
 use nova_gateway::snapshot::Snapshot;
 use nova_wire::{Dialect, Peek};
 use serde_json::Value;
@@ -47,14 +45,18 @@ pub(crate) fn run(global: &Global, explain: &Explain) -> Result<()> {
     let body = Bytes::from(body(explain)?);
     let peek = Peek::read(dialect, &body)?;
     let headers = headers(&explain.headers)?;
-    let Controlled { body, peek, controls, .. } = controls::take((&snapshot, None), dialect, (body, peek))?;
-    let controls = controls.as_deref();
-    let asking = Asking { dialect, headers: &headers, body: &body, peek: &peek, key: None, controls };
-    let plan = route::explain(&snapshot, &asking, (0, now_ms()), &Budgets::default())?;
+    let now = Now { snapshot: &snapshot, budgets: &Budgets::default(), at: (0, now_ms()) };
+    let plan = nova_gateway::explain::explain(now, (dialect, &headers), None, (body, peek))?;
     if global.json {
         return super::say(&plan.to_string());
     }
-    print(&plan)
+    match plan["plans"].as_array() {
+        None => print(&plan),
+        Some(plans) => plans.iter().try_for_each(|plan| {
+            print(plan)?;
+            super::say("")
+        }),
+    }
 }
 
 fn headers(written: &[String]) -> Result<HeaderMap> {
@@ -101,6 +103,9 @@ fn body(explain: &Explain) -> Result<Vec<u8>> {
 
 fn print(plan: &Value) -> Result<()> {
     let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    if let Some(message) = plan["error"]["message"].as_str() {
+        return super::say(&format!("{} goes nowhere: {message}", text(&plan["asked"])));
+    }
     super::say(&format!(
         "{} is {}, about {} prompt tokens\n",
         text(&plan["asked"]),

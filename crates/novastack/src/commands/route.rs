@@ -169,6 +169,7 @@ fn judge(snapshot: &Snapshot, case: &Case) -> Result<Vec<String>> {
         now_ns: 0,
         now_ms: case.request.at_ms,
         graded: None,
+        demands: None,
     };
     let plan = told.with(|facts| nova_route::plan(table, facts, &now, 0));
     let decided = Decided::of(table, &plan);

@@ -109,13 +109,17 @@ fn row(model: &ListedModel, shape: Dialect) -> Value {
 }
 
 fn visible<'s>(snapshot: &'s Snapshot, key: &Key) -> Vec<&'s ListedModel> {
-    let all = snapshot.models.iter().chain(&snapshot.listed_presets);
+    let all = snapshot.models.iter().chain(&snapshot.listed_autos).chain(&snapshot.listed_presets);
     all.filter(|model| may_use(snapshot, key, model)).collect()
 }
 
-/// Whether a key may use a model; a preset may be used by whom its model may be used.
+/// Whether a key may use a model; a preset may be used by whom its model may be used. What chooses a model chooses
+/// among those that the key may use, where there are any.
 fn may_use(snapshot: &Snapshot, key: &Key, model: &ListedModel) -> bool {
     let meant = model.of.as_ref().and_then(|id| snapshot.models.iter().find(|model| model.id == *id));
+    if meant.is_none() && snapshot.listed_autos.iter().any(|auto| auto.id == model.id) {
+        return snapshot.models.iter().any(|model| may_use(snapshot, key, model));
+    }
     let model = meant.unwrap_or(model);
     let is_called = |name: &String| model.is_called(name) || nova_route::part(name, &model.id).is_some();
     key.models.as_ref().is_none_or(|allowed| allowed.iter().any(is_called))

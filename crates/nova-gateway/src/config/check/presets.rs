@@ -51,8 +51,12 @@ impl Checker<'_> {
         {
             self.preset_model(model, is_fallback, names);
         }
-        let known =
-            || catalog.providers().flat_map(|provider| [provider.id.as_str(), provider.name.as_str()]);
+        let known = || {
+            catalog.providers().flat_map(|provider| {
+                let aliases = provider.aliases.iter().map(String::as_str);
+                [provider.id.as_str(), provider.name.as_str()].into_iter().chain(aliases)
+            })
+        };
         for (field, written) in raw.provider.named() {
             // `provider/region` and names of deployments are for requests to find.
             let is_known = written.contains('/') || known().any(|known| fold(known) == fold(written));

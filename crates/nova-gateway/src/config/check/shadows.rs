@@ -6,7 +6,7 @@ use nova_catalog::yaml::Located;
 
 use super::Checker;
 use super::names::ModelNames;
-use crate::config::checked::{DEFAULT_NAMES, Shadow, Traffic};
+use crate::config::checked::{DEFAULT_NAMES, Shadow, ShadowJudge, Traffic};
 use crate::config::raw::RawShadow;
 
 /// Shadows are there to learn from, not to double the load.
@@ -33,9 +33,12 @@ impl Checker<'_> {
             self.problem(&raw.to, format!("`{}` would be its own shadow", raw.to.value)).hint =
                 Some("name another model".into());
         }
-        if !(0.0..=100.0).contains(&raw.percent.value) {
-            self.problem(&raw.percent, format!("`{}` is not between 0 and 100", raw.percent.value));
-        }
+        let per_million = self.per_million(&raw.percent);
+        let judge = raw.judge.as_ref().map(|judge| ShadowJudge {
+            model: self.model(&judge.model, names).map(|model| model.id.clone()).unwrap_or_default(),
+            criteria: judge.criteria.clone(),
+            per_million: judge.percent.as_ref().map_or(1_000_000, |percent| self.per_million(percent)),
+        });
         let condition = match &raw.condition {
             Some(text) => Some(self.condition(text)?),
             None => None,
@@ -50,12 +53,20 @@ impl Checker<'_> {
             name: Arc::from(raw.name.value.as_str()),
             traffic: traffic?,
             to: to?.id.clone(),
-            // Within a million, as was checked.
-            per_million: (raw.percent.value * 1e4).round() as u32,
+            per_million,
             condition,
             budget_per_day: self.dollars(Some(&raw.budget_per_day))?,
             max_in_flight,
+            judge,
         })
+    }
+
+    /// A share out of a million.
+    fn per_million(&mut self, percent: &Located<f64>) -> u32 {
+        if !(0.0..=100.0).contains(&percent.value) {
+            self.problem(percent, format!("`{}` is not between 0 and 100", percent.value));
+        }
+        (percent.value * 1e4).round() as u32
     }
 
     fn traffic(&mut self, name: &Located<String>, names: &ModelNames<'_>) -> Option<Traffic> {

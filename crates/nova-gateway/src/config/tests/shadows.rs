@@ -42,3 +42,20 @@ fn a_shadow_follows_a_model_by_any_name_or_the_gateways_own_choices() {
     assert_eq!(traffic("default"), Traffic::Auto);
     assert_eq!(traffic("DeepSeek-V4-Pro"), Traffic::Model("deepseek-v4-pro".into()));
 }
+
+#[test]
+fn a_judge_is_a_model_that_judges_all_answers_unless_said_otherwise() {
+    let judge = |judge: &str| shadow("auto", "kimi-2.6", "1", &format!("budget_per_day: 2, judge: {judge}"));
+    let read = |text: &str| parse(&judge(text), &Env::of([])).shadows.remove(0).judge.unwrap();
+    let all = read("{ model: Claude-Opus-4.7 }");
+    assert_eq!((all.model.as_str(), all.per_million, all.criteria), ("claude-opus-4-7", 1_000_000, None));
+    let some = read("{ model: kimi-2.6, percent: 20, criteria: brevity }");
+    assert_eq!((some.per_million, some.criteria.as_deref()), (200_000, Some("brevity")));
+    let wrong = |text: &str, expected: &str| {
+        let shown = check(&judge(text));
+        assert!(shown.contains(expected), "{text}\n{shown}");
+    };
+    wrong("{ model: kimi-2.66 }", "there is no model `kimi-2.66`");
+    wrong("{ model: kimi-2.6, percent: 101 }", "`101` is not between 0 and 100");
+    wrong("{ percent: 1 }", "the key `model` is missing");
+}

@@ -126,8 +126,8 @@ async fn understand(
             ..GatewayError::new(Code::UnknownModel, message)
         });
     }
-    let most = reserve::upper_bound(&snapshot, &peek, &plan);
-    let hold = shared.budgets.hold(&key, most, shared.now_ms())?;
+    let may_cost = || (reserve::upper_bound(&snapshot, &peek, &plan), shared.now_ms());
+    let hold = shared.budgets.hold(&key, may_cost)?;
     let mut receipt = reserve::reserve(shared, &snapshot, (id, Dialect::Chat, started), key, (&peek, &plan));
     receipt.service = Some(service.record());
     receipt.hold = hold;
