@@ -10,7 +10,7 @@
 //! 1. [`money`]: integer amounts, and prices per million tokens; [`price`]: what a usage costs.
 //! 2. [`raw`]: entries as they are written; [`yaml`]: how they keep their lines.
 //! 3. [`provider`] and [`model`]: entries that cannot be wrong any more; [`policy`]: how a provider treats
-//!    what it is sent; [`template`]: the places in an
+//!    what it is sent; [`service`]: what it serves beside conversation; [`template`]: the places in an
 //!    address that are filled when a configuration is loaded.
 //! 4. `check`: from the one to the other, with every problem at once; `merge`: how a configuration's
 //!    entries lie over the catalogue's.
@@ -28,6 +28,7 @@ pub mod policy;
 pub mod price;
 pub mod provider;
 pub mod raw;
+pub mod service;
 pub mod template;
 pub mod yaml;
 
@@ -42,3 +43,4 @@ pub use policy::{DataCollection, DataPolicy, Quantization, Tags};
 pub use price::Price;
 pub use provider::{Auth, Endpoint, Parameter, Provider};
 pub use raw::{RawCatalog, RawModel, RawOffer, RawProvider};
+pub use service::Service;

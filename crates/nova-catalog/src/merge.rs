@@ -57,6 +57,7 @@ pub(crate) fn like(provider: &RawProvider, model: &RawProvider) -> RawProvider {
         headers: model.headers.clone(),
         quirks: model.quirks.clone(),
         parameters: model.parameters.clone(),
+        services: model.services.clone(),
         ..RawProvider::default()
     };
     lay_provider(&mut taken, provider);
@@ -88,6 +89,7 @@ fn lay_provider(base: &mut RawProvider, over: &RawProvider) {
         credential_env,
         headers,
         quirks,
+        services,
         models_of,
         data_collection,
         zdr,
@@ -109,6 +111,7 @@ fn lay_provider(base: &mut RawProvider, over: &RawProvider) {
     replace(&mut base.auth, auth);
     replace(&mut base.credential_env, credential_env);
     replace(&mut base.headers, headers);
+    replace(&mut base.services, services);
     replace(&mut base.models_of, models_of);
     replace(&mut base.data_collection, data_collection);
     replace(&mut base.zdr, zdr);

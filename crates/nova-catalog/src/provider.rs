@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::date::Date;
 use crate::policy::Tags;
 pub use crate::raw::Auth;
+use crate::service::Service;
 
 /// A company or server family that answers requests.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -29,6 +30,8 @@ pub struct Provider {
     pub auth: Auth,
     /// Headers that every request carries, names in lower case.
     pub headers: Vec<(String, String)>,
+    /// What it serves beside conversation; `None` where nobody said.
+    pub services: Option<Vec<Service>>,
     /// How it treats what it is sent.
     pub tags: Tags,
     /// The page that these facts are from.
@@ -71,6 +74,11 @@ impl Provider {
     /// The endpoint of a dialect.
     pub fn endpoint(&self, dialect: Dialect) -> Option<&Endpoint> {
         self.endpoints.iter().find(|endpoint| endpoint.dialect == dialect)
+    }
+
+    /// Whether it is known to have a service.
+    pub fn has(&self, service: Service) -> bool {
+        self.services.as_ref().is_some_and(|all| all.contains(&service))
     }
 
     /// Whether some endpoint lacks a base URL, so that requests need one from elsewhere.

@@ -18,6 +18,7 @@ use serde::{Deserialize, Deserializer};
 use crate::date::Weekday;
 use crate::money::{NanoUsd, PerMillion};
 use crate::policy::{DataCollection, Quantization};
+use crate::service::Service;
 use crate::yaml::{Entries, Located};
 
 /// Providers and models, to build a catalogue from or to lay over one.
@@ -34,8 +35,8 @@ pub struct RawCatalog {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawProvider {
-    /// Another provider to take `endpoints`, `auth`, `headers`, `quirks`, `parameters` and `base_url` from,
-    /// where they are not given here. Credentials are never taken: they belong to one provider.
+    /// Another provider to take `endpoints`, `auth`, `headers`, `quirks`, `parameters`, `services` and `base_url`
+    /// from, where they are not given here. Credentials are never taken: they belong to one provider.
     pub like: Option<Located<String>>,
     /// The name that people know. Default: the id.
     pub name: Option<String>,
@@ -60,6 +61,9 @@ pub struct RawProvider {
     pub headers: Option<BTreeMap<String, String>>,
     /// In what it differs from the dialects that it speaks.
     pub quirks: Option<Quirks>,
+    /// What it serves beside conversation, by the paths below `/v1/` that are appended to its base URL. Default:
+    /// unknown, and it is asked; where the list is there, what it lacks is not asked for.
+    pub services: Option<Vec<Service>>,
     /// Another provider whose models it has too, under the same upstream ids; their prices are unknown
     /// unless a model's offer says them.
     pub models_of: Option<Located<String>>,

@@ -8,7 +8,7 @@ use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 use http::HeaderValue;
-use nova_catalog::NanoUsd;
+use nova_catalog::{NanoUsd, Service};
 use nova_limit::Breaker;
 use nova_route::learn::{ModelCells, Speed};
 use nova_route::{Classifier, DeploymentId, Table};
@@ -58,6 +58,8 @@ pub struct Snapshot {
     pub listed_autos: Vec<ListedModel>,
     /// The presets, as the list shows them behind those.
     pub listed_presets: Vec<ListedModel>,
+    /// What each provider of the catalogue is known to serve beside conversation.
+    services: Vec<(String, Vec<Service>)>,
     /// Models of the catalogue that have none, with what would change that.
     unconfigured: Vec<(Vec<String>, String)>,
     /// Bounds.
@@ -169,6 +171,14 @@ impl Snapshot {
             return self.listed_presets.iter().find(|preset| preset.is_called(name));
         };
         self.models.iter().find(|model| model.id == id)
+    }
+
+    /// The providers that are known to have a service: those that are configured, or else all.
+    pub fn serving(&self, service: Service) -> impl Iterator<Item = &str> {
+        let having = move |entry: &&(String, Vec<Service>)| entry.1.contains(&service);
+        let used = |id: &str| self.deployments.iter().any(|deployment| &*deployment.provider == id);
+        let any_used = self.services.iter().filter(having).any(|(id, _)| used(id));
+        self.services.iter().filter(having).map(|(id, _)| id.as_str()).filter(move |id| !any_used || used(id))
     }
 
     /// What would make a known model available: which variable to set.

@@ -8,6 +8,7 @@ use crate::merge;
 use crate::policy::Tags;
 use crate::provider::{Auth, Endpoint, Parameter, Provider};
 use crate::raw::{RawCatalog, RawEndpoint, RawParameter, RawProvider};
+use crate::service::Service;
 use crate::template;
 use crate::yaml::Located;
 
@@ -53,6 +54,7 @@ fn provider(
         endpoints,
         auth: auth(&resolved, scope),
         headers: headers(&resolved, scope),
+        services: services(&resolved, scope),
         // Never those of the provider that it is like: they are another company's word.
         tags: Tags { data_collection: entry.data_collection, zdr: entry.zdr, ..Tags::default() },
         source,
@@ -302,6 +304,17 @@ fn headers(provider: &RawProvider, scope: &mut Scope<'_>) -> Vec<(String, String
         }
     }
     headers
+}
+
+/// Each service once.
+fn services(provider: &RawProvider, scope: &mut Scope<'_>) -> Option<Vec<Service>> {
+    let services = provider.services.clone()?;
+    for (index, service) in services.iter().enumerate() {
+        if services[..index].contains(service) {
+            scope.report("services", format!("`{service}` is there twice"));
+        }
+    }
+    Some(services)
 }
 
 /// A token of RFC 9110, section 5.6.2.

@@ -5,11 +5,11 @@
 
 use std::borrow::Cow;
 
+use nova_catalog::Service;
 use nova_wire::Dialect;
 use percent_encoding::percent_decode_str;
 
 use crate::conversation::Stored;
-use crate::pipeline::forward::Service;
 use crate::pipeline::{Asked, Framing};
 
 /// What a path names, without a look at the method.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
-use nova_catalog::{Catalog, NanoUsd, Price, Tags};
+use nova_catalog::{Catalog, NanoUsd, Price, Service, Tags};
 use nova_ledger::{KeyLimits, KeyRouting, Secret};
 use nova_route::quality::Quality;
 use nova_route::rules::Condition;
@@ -163,6 +163,8 @@ pub struct Deployment {
     pub price: Option<Price>,
     /// Where it is reached, one for each dialect that it speaks; never empty, the preferred one first.
     pub mounts: Vec<Mount>,
+    /// What its provider serves beside conversation; `None` where nobody said.
+    pub services: Option<Arc<[Service]>>,
     /// What authorises requests.
     pub credential: Option<Credential>,
     /// How long an exchange may take.
@@ -465,6 +467,7 @@ impl Config {
             price: offer.price.clone(),
             tags: offer.tags.over(&provider.tags),
             mounts,
+            services: provider.services.as_deref().map(Arc::from),
             credential,
             deadlines,
             priority: 0,

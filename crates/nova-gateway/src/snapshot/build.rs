@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
-use nova_catalog::{Catalog, Model};
+use nova_catalog::{Catalog, Model, Provider, Service};
 use nova_limit::Breaker;
 use nova_route::{TableError, fold};
 
@@ -83,6 +83,7 @@ impl Snapshot {
             listed_autos: listing::autos(config, &table, &models),
             models,
             listed_presets,
+            services: config.catalog.providers().filter_map(served_beside).collect(),
             unconfigured,
             limits: config.limits.clone(),
             timeouts: config.timeouts.clone(),
@@ -96,6 +97,11 @@ impl Snapshot {
             table,
         })
     }
+}
+
+/// What a provider is known to serve beside conversation.
+fn served_beside(provider: &Provider) -> Option<(String, Vec<Service>)> {
+    provider.services.clone().map(|services| (provider.id.clone(), services))
 }
 
 fn shadow_of(configured: &config::Shadow, before: Option<&Snapshot>) -> Arc<Shadow> {

@@ -136,6 +136,32 @@ async fn what_nobody_serves_is_said_clearly() {
 }
 
 #[tokio::test]
+async fn a_provider_that_is_known_to_lack_a_service_is_never_asked() {
+    let upstream = ScriptedUpstream::answering(|_| Script::json(200, &[], embedding())).await;
+    let knows =
+        provider(&upstream.url(), "chat").replace("    endpoints:", "    services: [rerank]\n    endpoints:");
+    assert!(knows.contains("services:"), "{knows}");
+    let gateway = TestGateway::start(&knows).await;
+    let body = r#"{"model":"test-model","input":"Hi"}"#;
+    assert_eq!(gateway.post("/v1/rerank", body).await.status, 200);
+    let check = async |service: &str, body: &str, words: &[&str]| {
+        let reply = gateway.post(&format!("/v1/{service}"), body).await;
+        assert_eq!(reply.status, 404, "{}", reply.text());
+        let error = reply.json()["error"].clone();
+        assert_eq!((&error["param"], &error["type"]), (&json!("model"), &json!("invalid_request_error")));
+        let message = error["message"].as_str().unwrap();
+        assert!(words.iter().all(|word| message.contains(word)), "{message}");
+    };
+    let lacks = "no provider of model `test-model` serves `/v1/embeddings`";
+    check("embeddings", body, &[lacks, "hint: `dashscope`, `dashscope-cn`, `zhipu`, `openai`, "]).await;
+    check("moderations", r#"{"input":"Hi"}"#, &["no model `omni-moderation-latest`", "`mistral`"]).await;
+    let other = r#"{"model":"a-rare-name","query":"Hi"}"#;
+    // Of the providers in use, one has it.
+    check("rerank", other, &["no model `a-rare-name`", "hint: `scripted` has it: add the model"]).await;
+    assert_eq!(upstream.requests().len(), 1);
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_settles_its_request() {
     let script = Script::sse_head(&[]).chunk("data: {\"choices\":[{\"text\":\"Hel\"}]}\n\n").stall();
     let upstream = ScriptedUpstream::start([script]).await;

@@ -309,6 +309,7 @@ impl Draft<'_> {
                 max_output: self.offer.map_or(self.model.max_output, |offer| offer.max_output),
                 price: self.offer.and_then(|offer| offer.price.clone()),
                 mounts: self.mounts.clone(),
+                services: self.provider.services.as_deref().map(Arc::from),
                 credential: one.credential.clone(),
                 deadlines: self.deadlines,
                 tags: self.tags.clone(),

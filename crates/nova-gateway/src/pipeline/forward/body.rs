@@ -6,9 +6,9 @@ use std::ops::Range;
 use bytes::Bytes;
 use http::HeaderValue;
 use memchr::memmem;
+use nova_catalog::Service;
 use nova_wire::splice;
 
-use super::Service;
 use crate::error::{Code, GatewayError};
 
 /// A form has a handful of parts; somebody who sends more wants to keep us busy.

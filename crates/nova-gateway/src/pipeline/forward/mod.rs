@@ -3,14 +3,14 @@
 //!
 //! A request is authenticated, limited, planned, metered and recorded like any other, but never translated:
 //! of the body only the model's name is replaced, and the answer's bytes are the provider's. It goes to the
-//! deployments of that one model whose provider speaks OpenAI's API, at the same path beside its chat.
+//! deployments of that one model whose provider has the service, at the same path beside its chat; one that the
+//! catalogue knows not to have it is never asked.
 //!
-//! Reading order: `service` names what is served; `body` finds and replaces the model; [`answer`] goes the
+//! Reading order: `body` finds and replaces the model; [`answer`] goes the
 //! pipeline's way; `tries` asks the deployments; `outgoing` passes a streamed answer on and counts it.
 
 mod body;
 mod outgoing;
-mod service;
 mod tries;
 
 use std::sync::Arc;
@@ -20,12 +20,12 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
+use nova_catalog::Service;
 use nova_limit::Permit;
 use nova_route::DeploymentId;
 use nova_wire::{Dialect, Peek};
 
 use self::body::Form;
-pub(crate) use self::service::Service;
 use super::facts::Asking;
 use super::relay::Outgoing;
 use super::reserve::Receipt;
@@ -111,7 +111,8 @@ async fn understand(
         key: Some(&key),
         controls: None,
     };
-    let plan = route::route(worker, &snapshot, &asking, started)?.plan;
+    let routed = route::route(worker, &snapshot, &asking, started);
+    let plan = routed.map_err(|error| unknown(&snapshot, service, error))?.plan;
     let asked = plan.attempts.iter().filter(|attempt| *attempt.model == *plan.asked);
     let deployments: Vec<DeploymentId> = asked.map(|attempt| attempt.deployment).collect();
     let reachable = |id: &DeploymentId| {
@@ -119,19 +120,45 @@ async fn understand(
         deployment.is_some_and(|deployment| tries::place(deployment, service).is_some())
     };
     if !deployments.iter().any(reachable) {
-        let model = &form.model;
-        let message = format!("no provider of model `{model}` serves `/v1/{}`", service.path());
-        return Err(GatewayError {
-            param: Some("model".into()),
-            ..GatewayError::new(Code::UnknownModel, message)
-        });
+        return Err(nobody(&snapshot, service, &form.model));
     }
     let may_cost = || (reserve::upper_bound(&snapshot, &peek, &plan), shared.now_ms());
     let hold = shared.budgets.hold(&key, may_cost)?;
     let mut receipt = reserve::reserve(shared, &snapshot, (id, Dialect::Chat, started), key, (&peek, &plan));
-    receipt.service = Some(service.record());
+    receipt.service = Some(service.path());
     receipt.hold = hold;
     Ok(Passing { service, kind, body, form, started, snapshot, deployments, receipt, _permit: permit })
+}
+
+/// No provider of this model has the service.
+fn nobody(snapshot: &Snapshot, service: Service, model: &str) -> GatewayError {
+    let message =
+        format!("no provider of model `{model}` serves `/v1/{service}`\n{}", who(snapshot, service));
+    GatewayError { param: Some("model".into()), ..GatewayError::new(Code::UnknownModel, message) }
+}
+
+/// A model that is in no list: those of the services have to be named by the operator.
+fn unknown(snapshot: &Snapshot, service: Service, error: GatewayError) -> GatewayError {
+    if error.code != Code::UnknownModel || error.message.contains("did you mean") {
+        return error;
+    }
+    let what = error.message.lines().next().unwrap_or_default();
+    GatewayError { message: format!("{what}\n{}", who(snapshot, service)), ..error }
+}
+
+/// Who has a service, and what to do about it.
+fn who(snapshot: &Snapshot, service: Service) -> String {
+    let quoted: Vec<String> = snapshot.serving(service).map(|provider| format!("`{provider}`")).collect();
+    match &*quoted {
+        [] => {
+            format!("hint: no provider is known to have it; `services: [{service}]` of one says that it has")
+        }
+        all => format!(
+            "hint: {} {} it: add the model to `models:` with an offer of theirs",
+            all.join(", "),
+            if all.len() == 1 { "has" } else { "have" }
+        ),
+    }
 }
 
 impl Passing {

@@ -6,12 +6,13 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
+use nova_catalog::Service;
 use nova_limit::Allowed;
 use nova_upstream::{Endpoint, Failure, Retry};
 use nova_wire::Dialect;
 
+use super::Passing;
 use super::outgoing::{self, Streaming};
-use super::{Passing, Service};
 use crate::error::{Code, GatewayError, Upstream};
 use crate::pipeline::attempt;
 use crate::pipeline::relay::Outgoing;
@@ -23,11 +24,14 @@ use crate::state::Worker;
 /// Images come as base64 in JSON, several to an answer.
 const MAX_REPLY_BODY: usize = 128 * 1024 * 1024;
 
-/// Where a deployment has a service: beside its chat.
+/// Where a deployment has a service: beside its chat. `None` where it is known to have none.
 pub(super) fn place(deployment: &Deployment, service: Service) -> Option<Endpoint> {
+    if deployment.services.as_ref().is_some_and(|all| !all.contains(&service)) {
+        return None;
+    }
     let at = |dialect: Dialect| {
         let mount = deployment.mounts.iter().find(|mount| mount.dialect == dialect)?;
-        sibling(&mount.endpoint, dialect.path(), service.record())
+        sibling(&mount.endpoint, dialect.path(), service.path())
     };
     at(Dialect::Chat).or_else(|| at(Dialect::Responses))
 }
@@ -164,9 +168,7 @@ fn explain(passing: &Passing, deployment: &Deployment, failure: &Failure) -> Gat
         let words = failure.error.as_ref().map_or("", |error| &error.message);
         let message = format!(
             "`{}` does not serve `/v1/{}` for model `{}`: {words}",
-            deployment.provider,
-            passing.service.path(),
-            passing.form.model
+            deployment.provider, passing.service, passing.form.model
         );
         return GatewayError::new(Code::UnknownModel, message);
     }
