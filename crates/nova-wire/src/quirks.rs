@@ -73,6 +73,9 @@ pub struct Quirks {
     pub call_signature: Option<String>,
     /// Whether `cache_control` marks are understood. Default: false for chat, true for messages.
     pub cache_control: Option<bool>,
+    /// Which of Anthropic's beta features the host takes; they go into `anthropic_beta` of the body, and others stay
+    /// behind. Default: the client's `anthropic-beta` header goes up as it is.
+    pub betas: Option<Vec<String>>,
     /// The field that marks a last assistant message as a beginning to continue. Default: refused.
     pub prefill: Option<String>,
     /// Whether `usage.completion_tokens` leaves reasoning out (xAI chat). Default: false.
@@ -237,6 +240,7 @@ impl Quirks {
             schema_beside_tools: self.schema_beside_tools.or(base.schema_beside_tools),
             call_signature: self.call_signature.clone().or_else(|| base.call_signature.clone()),
             cache_control: self.cache_control.or(base.cache_control),
+            betas: self.betas.clone().or_else(|| base.betas.clone()),
             prefill: self.prefill.clone().or_else(|| base.prefill.clone()),
             reasoning_outside_output: self.reasoning_outside_output.or(base.reasoning_outside_output),
             event_stream: self.event_stream.or(base.event_stream),

@@ -2,7 +2,7 @@
 //!
 //! Two ways lead through it. Where client and upstream speak one dialect, bytes are passed on and only
 //! looked at (`passthrough`); where they differ, or the upstream strays so far that its quirks ask for
-//! it, everything goes through the hub (`hubway`); `think` is what the model's name asks of thinking. [`StreamRelay`]
+//! it, everything goes through the hub (`hubway`); `think` is what the model's name asks of thinking, `place` where a fault is in the client's own body. [`StreamRelay`]
 //! is either of them for a stream. An answer that the gateway puts together itself is read and written by `compose`.
 //!
 //! Invariants of a stream, whichever way: nothing is given out before the first content, so that until
@@ -13,6 +13,7 @@ mod compose;
 mod form;
 mod hubway;
 mod passthrough;
+mod place;
 mod relay;
 mod think;
 

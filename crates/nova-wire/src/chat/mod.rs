@@ -11,7 +11,7 @@ pub mod reply;
 pub mod request;
 pub mod stream;
 
-mod message;
+pub(crate) mod message;
 mod think;
 
 use serde_json::Value;

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::chat::{self, message, think};
 use crate::error::UpstreamError;
-use crate::hub::reply::{Finish, Reply, ReplyPart};
+use crate::hub::reply::{Citation, Finish, Reply, ReplyPart};
 use crate::hub::request::ToolCall;
 use crate::quirks::Quirks;
 use crate::scan::{Kind, Scan, Scanner};
@@ -38,7 +38,10 @@ pub fn read(body: &[u8], quirks: &Quirks) -> Result<Reply, UpstreamError> {
     if !message.is_object() && finish == Finish::Unsaid {
         return Err(chat::garbage("the provider's answer has no message in it"));
     }
-    let parts = parts(message, quirks);
+    let mut parts = parts(message, quirks);
+    if !parts.iter().any(|part| matches!(part, ReplyPart::Citation(_))) {
+        parts.extend(message::sources(&answer).into_iter().map(ReplyPart::Citation));
+    }
     let calls = parts.iter().any(|part| matches!(part, ReplyPart::ToolCall(_)));
     Ok(Reply {
         parts,
@@ -78,6 +81,8 @@ fn parts(message: &Value, quirks: &Quirks) -> Vec<ReplyPart> {
     } else if !text.is_empty() {
         parts.push(ReplyPart::Text(text));
     }
+    parts.extend(message::citations(message).into_iter().map(ReplyPart::Citation));
+    parts.extend(message::images(message).into_iter().map(ReplyPart::Image));
     if let Some(refusal) = chat::text(message, "refusal") {
         parts.push(ReplyPart::Refusal(refusal.to_owned()));
     }
@@ -134,6 +139,7 @@ fn message(reply: &Reply, want_thinking: bool, legacy: bool) -> Value {
     let mut message = Map::new();
     let (mut content, mut refusal, mut thinking) = (String::new(), String::new(), String::new());
     let (mut calls, mut details) = (Vec::new(), Vec::new());
+    let (mut annotations, mut images) = (Vec::new(), Vec::new());
     for part in &reply.parts {
         match part {
             ReplyPart::Text(text) => content.push_str(text),
@@ -145,6 +151,8 @@ fn message(reply: &Reply, want_thinking: bool, legacy: bool) -> Value {
                 }
             }
             ReplyPart::RedactedThinking { .. } => {}
+            ReplyPart::Citation(citation) => annotations.push(annotation(citation)),
+            ReplyPart::Image(image) => images.push(message::image(image)),
             ReplyPart::ToolCall(call) => calls.push(json!({
                 "id": call.id,
                 "type": "function",
@@ -152,7 +160,7 @@ fn message(reply: &Reply, want_thinking: bool, legacy: bool) -> Value {
             })),
         }
     }
-    let absent = content.is_empty() && (!calls.is_empty() || !refusal.is_empty());
+    let absent = content.is_empty() && (!calls.is_empty() || !refusal.is_empty() || !images.is_empty());
     message.insert("role".into(), "assistant".into());
     message.insert("content".into(), if absent { Value::Null } else { content.into() });
     message.insert("refusal".into(), if refusal.is_empty() { Value::Null } else { refusal.into() });
@@ -162,12 +170,23 @@ fn message(reply: &Reply, want_thinking: bool, legacy: bool) -> Value {
     if want_thinking && !details.is_empty() {
         message.insert("reasoning_details".into(), details.into());
     }
+    if !annotations.is_empty() {
+        message.insert("annotations".into(), annotations.into());
+    }
+    if !images.is_empty() {
+        message.insert("images".into(), images.into());
+    }
     match calls.first_mut() {
         Some(first) if legacy => drop(message.insert("function_call".into(), first["function"].take())),
         Some(_) => drop(message.insert("tool_calls".into(), calls.into())),
         None => {}
     }
     Value::Object(message)
+}
+
+/// A cited page as an entry of `annotations`.
+pub(crate) fn annotation(citation: &Citation) -> Value {
+    json!({ "type": "url_citation", "url_citation": message::url_citation(citation) })
 }
 
 /// A call without arguments still gets an object, unless it was cut.
@@ -290,7 +309,9 @@ impl Glance {
             let span = scan.skip()?;
             let said = match (key, kind) {
                 ("content" | "reasoning_content" | "reasoning" | "refusal", Kind::String) => span.len() - 2,
-                ("content" | "tool_calls", Kind::Array) if body[span.clone()] != b"[]"[..] => span.len(),
+                ("content" | "tool_calls" | "images", Kind::Array) if body[span.clone()] != b"[]"[..] => {
+                    span.len()
+                }
                 _ => 0,
             };
             self.meter.output_bytes += said as u64;

@@ -7,7 +7,7 @@ use super::{armoured, counts, finish_reason, garbage, object};
 use crate::dialect::Dialect;
 use crate::error::{self, UpstreamError};
 use crate::hub::delta::Delta;
-use crate::hub::reply::{Finish, Reply, ReplyPart};
+use crate::hub::reply::{Citation, Finish, Image, Reply, ReplyPart};
 use crate::hub::request::ToolCall;
 use crate::quirks::Quirks;
 use crate::translate::ReplyContext;
@@ -66,6 +66,8 @@ fn add(reply: &mut Reply, delta: Delta) -> Result<(), UpstreamError> {
         (Delta::Signature(made), _) => {
             reply.parts.push(ReplyPart::Thinking { text: String::new(), signature: Some(made) });
         }
+        (Delta::Citation(citation), _) => reply.parts.push(ReplyPart::Citation(*citation)),
+        (Delta::Image(image), _) => reply.parts.push(ReplyPart::Image(image)),
         (Delta::ToolStart { id, name, mark, .. }, _) => {
             reply.parts.push(ReplyPart::ToolCall(ToolCall { id, name, arguments: String::new(), mark }));
         }
@@ -89,6 +91,7 @@ fn add(reply: &mut Reply, delta: Delta) -> Result<(), UpstreamError> {
 pub fn write(reply: &Reply, ctx: &ReplyContext) -> Vec<u8> {
     let mut parts = Vec::with_capacity(reply.parts.len());
     let mut refused = false;
+    let mut cited = Vec::new();
     for part in &reply.parts {
         match part {
             ReplyPart::Thinking { text, signature } if ctx.want_thinking => {
@@ -100,6 +103,8 @@ pub fn write(reply: &Reply, ctx: &ReplyContext) -> Vec<u8> {
                 parts.push(json!({ "text": text }));
             }
             ReplyPart::ToolCall(call) => parts.extend(function_call(call, &reply.finish)),
+            ReplyPart::Citation(citation) => cited.push(chunk_of(citation)),
+            ReplyPart::Image(image) => parts.push(inline(image)),
         }
     }
     let mut content = Map::new();
@@ -111,6 +116,9 @@ pub fn write(reply: &Reply, ctx: &ReplyContext) -> Vec<u8> {
     let mut answer = json!({
         "candidates": [{ "content": content, "finishReason": finish_reason(&finish), "index": 0 }],
     });
+    if !cited.is_empty() {
+        answer["candidates"][0]["groundingMetadata"] = json!({ "groundingChunks": cited });
+    }
     if let Some(usage) = &reply.usage {
         answer["usageMetadata"] = counts::write(usage);
     }
@@ -126,6 +134,17 @@ pub(super) fn told(finish: &Finish, refused: bool) -> Finish {
         Finish::Stop | Finish::Unsaid if refused => Finish::Filter,
         other => other.clone(),
     }
+}
+
+/// A cited page as one of `groundingChunks`. Which words it stands for Google counts in bytes of parts, which
+/// another dialect's characters cannot be turned into any more.
+pub(super) fn chunk_of(citation: &Citation) -> Value {
+    json!({ "web": { "uri": citation.url, "title": citation.title } })
+}
+
+/// An image as a part.
+pub(super) fn inline(image: &Image) -> Value {
+    json!({ "inlineData": { "mimeType": image.media_type, "data": image.data } })
 }
 
 /// A thought as a part.

@@ -6,7 +6,7 @@
 //! terminator) is the writer's work.
 
 use crate::error::UpstreamError;
-use crate::hub::reply::Finish;
+use crate::hub::reply::{Citation, Finish, Image};
 use crate::hub::request::Mark;
 use crate::usage::Usage;
 
@@ -28,6 +28,10 @@ pub enum Delta {
     RedactedThinking(String),
     /// More text. Never empty.
     Text(String),
+    /// Where the text so far has something from.
+    Citation(Box<Citation>),
+    /// A whole image that the model made.
+    Image(Image),
     /// More of a refusal's text. Never empty.
     Refusal(String),
     /// A tool call begins. `index` is the upstream's own number for it, unique within the answer.

@@ -291,7 +291,8 @@ impl Keeper {
                     self.thought.calls.push((call.id.clone(), call.mark.signature.clone()));
                     call.mark.signature = call.mark.signature.take().map(|raw| tag(&provider, &raw));
                 }
-                ReplyPart::Text(_) | ReplyPart::Refusal(_) => {}
+                ReplyPart::Text(_) | ReplyPart::Refusal(_) | ReplyPart::Citation(_) | ReplyPart::Image(_) => {
+                }
             }
         }
         self.done = true;

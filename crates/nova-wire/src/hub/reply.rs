@@ -37,6 +37,49 @@ pub enum ReplyPart {
     Refusal(String),
     /// A call of one of the client's tools.
     ToolCall(ToolCall),
+    /// Where the text before it has something from.
+    Citation(Citation),
+    /// An image that the model made.
+    Image(Image),
+}
+
+/// A page that an answer refers to. Files and the client's own documents, which some dialects cite, have no
+/// name that means anything in another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Citation {
+    /// The page's address.
+    pub url: String,
+    /// Its title; empty where the provider gave none.
+    pub title: String,
+    /// The words of the page, where the provider quotes them.
+    pub quote: Option<String>,
+    /// What it stands for, where the provider says: from and to which character of all the answer's text.
+    pub span: Option<(usize, usize)>,
+}
+
+/// An image, whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// The media type, such as `image/png`.
+    pub media_type: String,
+    /// The data, in base64, unchecked.
+    pub data: String,
+}
+
+impl Image {
+    /// What a client is told of an image for which its dialect has no place.
+    pub const UNSHOWN: &str = "[an image, which answers in this dialect cannot hold]";
+
+    /// The image of a `data:` address.
+    pub fn of_data_url(url: &str) -> Option<Self> {
+        let (media_type, data) = url.strip_prefix("data:")?.split_once(";base64,")?;
+        Some(Self { media_type: media_type.to_owned(), data: data.to_owned() })
+    }
+
+    /// It as a `data:` address.
+    pub fn data_url(&self) -> String {
+        format!("data:{};base64,{}", self.media_type, self.data)
+    }
 }
 
 /// Why an answer ended.

@@ -133,6 +133,11 @@ impl Check {
         self.at(value);
         let delta = &value["delta"];
         let kind = delta["type"].as_str().expect("a type");
+        if kind == "citations_delta" {
+            assert!(matches!(self.said.blocks.last(), Some(Block::Text(_))), "text is what cites");
+            assert!(delta["citation"]["url"].is_string() && delta["citation"]["cited_text"].is_string());
+            return;
+        }
         let block = self.said.blocks.last_mut().expect("a block is open");
         let (field, into) = match (kind, block) {
             ("text_delta", Block::Text(text)) => ("text", text),

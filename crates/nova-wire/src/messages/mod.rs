@@ -3,7 +3,8 @@
 //! Reading accepts what the compatible endpoints of DeepSeek, Moonshot, MiniMax, DashScope and Zhipu
 //! send as well; writing keeps to the grammar that Anthropic's own SDKs insist on.
 //!
-//! Reading order: [`request`], [`reply`], then [`stream`] (reader, writer, observer). What several of
+//! Reading order: [`request`], [`reply`], then [`stream`] (reader, writer, observer); [`betas`] for hosts that take
+//! the dialect in an envelope of their own. What several of
 //! these modules share stands here.
 //!
 //! Sources: Anthropic's API reference (messages, streaming, errors, tool use, extended thinking), and
@@ -14,6 +15,7 @@ use serde_json::Value;
 use crate::error::{ErrorClass, UpstreamError};
 use crate::hub::reply::Finish;
 
+pub mod betas;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Whole answers.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use serde_json::{Map, Value, json};
 
@@ -8,7 +9,8 @@ use super::request::arguments;
 use super::{finish, garbage, stop_reason, text};
 use crate::dialect::Dialect;
 use crate::error::{self, UpstreamError};
-use crate::hub::reply::{Finish, Reply, ReplyPart};
+use crate::hub::past;
+use crate::hub::reply::{Citation, Finish, Image, Reply, ReplyPart};
 use crate::hub::request::ToolCall;
 use crate::ids;
 use crate::quirks::Quirks;
@@ -36,7 +38,15 @@ pub(super) fn from_json(answer: &Value) -> Result<Reply, UpstreamError> {
     }
     let mut parts = Vec::new();
     match answer.get("content") {
-        Some(Value::Array(blocks)) => blocks.iter().for_each(|block| parts.extend(read_block(block))),
+        Some(Value::Array(blocks)) => {
+            let mut said = 0;
+            for block in blocks {
+                parts.extend(read_block(block));
+                let length = text(block, "text").chars().count();
+                parts.extend(citations(block, said..said + length).map(ReplyPart::Citation));
+                said += length;
+            }
+        }
         Some(Value::String(text)) if !text.is_empty() => parts.push(ReplyPart::Text(text.clone())),
         Some(Value::Null | Value::String(_)) => {}
         _ => return Err(garbage("the provider's answer has no `content`")),
@@ -80,6 +90,42 @@ fn read_block(block: &Value) -> Option<ReplyPart> {
     }
 }
 
+/// The pages that a block of text cites; the block is what they stand for.
+fn citations(block: &Value, span: Range<usize>) -> impl Iterator<Item = Citation> {
+    let list = block.get("citations").and_then(Value::as_array);
+    let cited = list.into_iter().flatten().filter_map(citation);
+    cited.map(move |citation| Citation { span: placed(&span), ..citation })
+}
+
+/// What stretch of text a citation stands for, unless there is none.
+pub(super) fn placed(span: &Range<usize>) -> Option<(usize, usize)> {
+    (!span.is_empty()).then_some((span.start, span.end))
+}
+
+/// A page that was cited. What is cited of the client's own documents has no address.
+pub(super) fn citation(citation: &Value) -> Option<Citation> {
+    let mut addresses = ["url", "source"].into_iter().map(|field| text(citation, field));
+    let url = addresses.find(|url| url.contains("://"))?;
+    Some(Citation {
+        url: url.to_owned(),
+        title: text(citation, "title").to_owned(),
+        quote: Some(text(citation, "cited_text").to_owned()).filter(|quote| !quote.is_empty()),
+        span: None,
+    })
+}
+
+/// A cited page as clients of this dialect read it. The index is the gateway's mark: Anthropic, who would miss
+/// its own there, is not sent the citation again.
+pub(super) fn web_location(citation: &Citation) -> Value {
+    json!({
+        "type": "web_search_result_location",
+        "url": citation.url,
+        "title": citation.title,
+        "cited_text": citation.quote.as_deref().unwrap_or_default(),
+        "encrypted_index": past::tag("", ""),
+    })
+}
+
 /// Writes an answer. No content is `content: []`, which is legal and happens.
 pub fn write(reply: &Reply, ctx: &ReplyContext) -> Vec<u8> {
     let mut names = CallIds::new(ctx);
@@ -101,6 +147,8 @@ pub fn write(reply: &Reply, ctx: &ReplyContext) -> Vec<u8> {
                     content.push(json!({ "type": "text", "text": text }));
                 }
             }
+            ReplyPart::Citation(citation) => cite(&mut content, citation),
+            ReplyPart::Image(_) => content.push(json!({ "type": "text", "text": Image::UNSHOWN })),
             ReplyPart::ToolCall(call) => {
                 let Some(input) = input(call, &reply.finish) else { continue };
                 has_calls = true;
@@ -128,6 +176,15 @@ pub fn write(reply: &Reply, ctx: &ReplyContext) -> Vec<u8> {
     });
     // Strings, numbers and lists of them always serialise.
     serde_json::to_vec(&answer).unwrap_or_default()
+}
+
+/// Puts a citation to the text before it.
+fn cite(content: &mut [Value], citation: &Citation) {
+    let Some(block) = content.last_mut().filter(|block| block["type"] == "text") else { return };
+    match block.get_mut("citations").and_then(Value::as_array_mut) {
+        Some(all) => all.push(web_location(citation)),
+        None => block["citations"] = json!([web_location(citation)]),
+    }
 }
 
 /// The finish that the client is told: a refusal ends nothing else than that.

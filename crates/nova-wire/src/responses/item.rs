@@ -5,6 +5,8 @@ use std::collections::HashSet;
 use serde_json::{Map, Value, json};
 
 use super::hosted::Hosted;
+use crate::chat::message;
+use crate::hub::reply::{Citation, Image};
 use crate::hub::request::Mark;
 use crate::translate::ReplyContext;
 
@@ -98,12 +100,44 @@ impl Called {
     }
 }
 
-pub(super) fn message(id: &str, content: &[Value], status: &str) -> Value {
+pub(super) fn message_item(id: &str, content: &[Value], status: &str) -> Value {
     json!({"type": "message", "id": id, "status": status, "role": "assistant", "content": content})
 }
 
 pub(super) fn text_part(text: &str) -> Value {
     json!({"type": "output_text", "text": text, "annotations": [], "logprobs": []})
+}
+
+/// A text with the pages that it cites. They say where in all the answer's text they stand, and are to stand
+/// by the characters of this part, which begins at `from`.
+pub(super) fn cited_part(text: &str, citations: &[Citation], from: usize) -> Value {
+    let mut part = text_part(text);
+    part["annotations"] = citations.iter().map(|citation| annotation(citation, from)).collect();
+    part
+}
+
+/// A cited page; see [`cited_part`].
+pub(super) fn annotation(citation: &Citation, from: usize) -> Value {
+    let span = citation.span.map(|(start, end)| (start.saturating_sub(from), end.saturating_sub(from)));
+    let mut annotation = message::url_citation(&Citation { span, ..citation.clone() });
+    annotation["type"] = "url_citation".into();
+    annotation
+}
+
+/// An image that the model made.
+pub(super) fn image(id: &str, image: &Image) -> Value {
+    let format = image.media_type.strip_prefix("image/").unwrap_or("png");
+    json!({
+        "type": "image_generation_call", "id": id, "status": "completed",
+        "result": image.data, "output_format": format,
+    })
+}
+
+/// The image of an item that holds one.
+pub(super) fn made_image(item: &Value) -> Option<Image> {
+    let field = |name: &str| item.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let media_type = format!("image/{}", field("output_format").unwrap_or("png"));
+    Some(Image { media_type, data: field("result")?.to_owned() })
 }
 
 pub(super) fn refusal_part(text: &str) -> Value {

@@ -7,10 +7,10 @@ use super::glance::Glance;
 use super::hosted::Hosted;
 use super::item::{self, Called, Form, Ids};
 use super::{failure, finish, free_text, parallel, text};
-use crate::chat::garbage;
+use crate::chat::{garbage, message};
 use crate::dialect::Dialect;
 use crate::error::{self, UpstreamError};
-use crate::hub::reply::{Finish, Reply, ReplyPart};
+use crate::hub::reply::{Citation, Finish, Reply, ReplyPart};
 use crate::hub::request::{Mark, ToolCall};
 use crate::quirks::Quirks;
 use crate::translate::{Meter, ReplyContext};
@@ -38,7 +38,8 @@ pub(super) fn from_json(answer: &Value) -> Result<Reply, UpstreamError> {
     let Some(Value::Array(items)) = answer.get("output") else {
         return Err(garbage("the provider's answer has no `output`"));
     };
-    let parts: Vec<ReplyPart> = items.iter().flat_map(item_parts).collect();
+    let mut said = 0;
+    let parts: Vec<ReplyPart> = items.iter().flat_map(|item| item_parts(item, &mut said)).collect();
     let has_calls = parts.iter().any(|part| matches!(part, ReplyPart::ToolCall(_)));
     Ok(Reply {
         finish: finish(text(answer, "status"), reason(answer), has_calls).unwrap_or_default(),
@@ -53,12 +54,13 @@ pub(super) fn reason(answer: &Value) -> Option<&str> {
     answer.pointer("/incomplete_details/reason")?.as_str()
 }
 
-/// What an item says. Items of the provider's own tools say nothing to anybody else.
-pub(super) fn item_parts(item: &Value) -> Vec<ReplyPart> {
+/// What an item says. Items of the provider's own tools say nothing to anybody else, but for an image.
+/// `said` counts the characters of all text.
+pub(super) fn item_parts(item: &Value, said: &mut usize) -> Vec<ReplyPart> {
     match text(item, "type") {
         "message" => {
             let parts = item.get("content").and_then(Value::as_array).into_iter().flatten();
-            parts.filter_map(content_part).collect()
+            parts.flat_map(|part| content_parts(part, said)).collect()
         }
         "reasoning" => thought(item).into_iter().collect(),
         "function_call" | "custom_tool_call" => {
@@ -66,17 +68,36 @@ pub(super) fn item_parts(item: &Value) -> Vec<ReplyPart> {
             let calls = parallel::unwrap(&call).unwrap_or_else(|| vec![call]);
             calls.into_iter().map(ReplyPart::ToolCall).collect()
         }
+        "image_generation_call" => item::made_image(item).map(ReplyPart::Image).into_iter().collect(),
         _ => Vec::new(),
     }
 }
 
-fn content_part(part: &Value) -> Option<ReplyPart> {
+/// A part of a message, and the pages that it cites.
+fn content_parts(part: &Value, said: &mut usize) -> Vec<ReplyPart> {
     let whole = |field: &str| Some(text(part, field).to_owned()).filter(|text| !text.is_empty());
     match text(part, "type") {
-        "output_text" | "text" => whole("text").map(ReplyPart::Text),
-        "refusal" => whole("refusal").map(ReplyPart::Refusal),
-        _ => None,
+        "output_text" | "text" => {
+            let from = *said;
+            *said += text(part, "text").chars().count();
+            let cited = citations(part, from).map(ReplyPart::Citation);
+            whole("text").map(ReplyPart::Text).into_iter().chain(cited).collect()
+        }
+        "refusal" => whole("refusal").map(ReplyPart::Refusal).into_iter().collect(),
+        _ => Vec::new(),
     }
+}
+
+/// The pages that a text cites, which begins at this character of all.
+pub(super) fn citations(part: &Value, from: usize) -> impl Iterator<Item = Citation> {
+    let annotations = part.get("annotations").and_then(Value::as_array).into_iter().flatten();
+    annotations.filter_map(move |annotation| citation(annotation, from))
+}
+
+/// A cited page.
+pub(super) fn citation(annotation: &Value, from: usize) -> Option<Citation> {
+    let read = (text(annotation, "type") == "url_citation").then(|| message::citation(annotation))??;
+    Some(Citation { span: read.span.map(|(start, end)| (start + from, end + from)), ..read })
 }
 
 /// A thought: of its text and its summary, the first that says something.
@@ -134,9 +155,15 @@ pub fn write(reply: &Reply, ctx: &ReplyContext) -> Vec<u8> {
     let cut = matches!(reply.finish, Finish::Length | Finish::Filter);
     let mut items = Items { ids: Ids::new(ctx), offered: Hosted::offered(&ctx.echo), list: Vec::new(), cut };
     let mut content = Vec::new();
+    let (mut said, mut from) = (0, 0);
     for (at, part) in reply.parts.iter().enumerate() {
         match part {
-            ReplyPart::Text(text) => content.push(item::text_part(text)),
+            ReplyPart::Text(text) => {
+                from = said;
+                said += text.chars().count();
+                content.push(item::text_part(text));
+            }
+            ReplyPart::Citation(citation) => cite(&mut content, &item::annotation(citation, from)),
             ReplyPart::Refusal(text) => content.push(item::refusal_part(text)),
             other => {
                 items.message(std::mem::take(&mut content), false);
@@ -153,6 +180,14 @@ pub fn write(reply: &Reply, ctx: &ReplyContext) -> Vec<u8> {
         &mut out,
     );
     out
+}
+
+/// Puts a citation to the text before it.
+fn cite(content: &mut [Value], annotation: &Value) {
+    let part = content.last_mut().and_then(|part| part.get_mut("annotations"));
+    if let Some(Value::Array(all)) = part {
+        all.push(annotation.clone());
+    }
 }
 
 /// The status of an answer that ended so, and why it is incomplete.
@@ -181,7 +216,7 @@ impl Items {
         if !content.is_empty() {
             let id = self.ids.item("msg", self.list.len());
             let status = if last && self.cut { "incomplete" } else { "completed" };
-            self.list.push(item::message(&id, &content, status));
+            self.list.push(item::message_item(&id, &content, status));
         }
     }
 
@@ -196,7 +231,8 @@ impl Items {
                 self.list.push(item::reasoning(&self.ids.item("rs", at), None, Some(data)));
             }
             ReplyPart::ToolCall(call) => self.call(call, last && self.cut),
-            ReplyPart::Text(_) | ReplyPart::Refusal(_) => {}
+            ReplyPart::Image(image) => self.list.push(item::image(&self.ids.item("ig", at), image)),
+            ReplyPart::Text(_) | ReplyPart::Refusal(_) | ReplyPart::Citation(_) => {}
         }
     }
 

@@ -5,12 +5,14 @@ use serde_json::{Map, Value};
 
 use super::form::Form;
 use super::passthrough::cut;
+use super::place;
 use super::think;
 use super::{Meter, Outbound, Reply, ReplyContext, Target};
 use crate::chat;
 use crate::converse;
 use crate::dialect::Dialect;
 use crate::error::{BadRequest, ErrorView, UpstreamError};
+use crate::fields::unsupported;
 use crate::gemini;
 use crate::hub::names::{Takes, ToolNames};
 use crate::hub::past::{self, Keeper, Past};
@@ -49,6 +51,10 @@ pub(super) fn request(
         let lost = std::mem::replace(&mut request.extra, shared);
         dropped.extend(lost.into_iter().filter_map(named));
         unfit(&mut request, target, &mut dropped);
+        if client == Dialect::Messages {
+            messages::request::as_functions(&mut request.tools);
+            refuse_uploads(&request).map_err(|error| place::in_words_of(client, body, error))?;
+        }
     }
     let echo = if client == Dialect::Responses { responses::request::echo(body) } else { Map::new() };
     if target.quirks.images == Some(Images::None) {
@@ -75,23 +81,8 @@ pub(super) fn request(
         Dialect::Gemini => gemini::request::write(&request, target, &mut dropped),
         Dialect::Converse => converse::request::write(&request, target, &mut dropped),
     };
-    let body = written.map_err(|error| in_words_of(client, error))?;
+    let body = written.map_err(|error| place::in_words_of(client, body, error))?;
     Ok(Outbound { body, dropped, hub: true, names, echo, stops })
-}
-
-/// A fault that a writer found, in the client's words. Writers count the hub's turns, which are neither the
-/// items of a Responses body nor the contents of a Gemini body, so only the field is named there.
-fn in_words_of(client: Dialect, mut error: BadRequest) -> BadRequest {
-    let field = match client {
-        Dialect::Responses => "input",
-        Dialect::Gemini => "contents",
-        Dialect::Chat | Dialect::Messages | Dialect::Converse => return error,
-    };
-    if error.path.starts_with("messages") {
-        error.message = error.message.replacen(&format!("`{}`", error.path), &format!("`{field}`"), 1);
-        error.path = field.to_owned();
-    }
-    error
 }
 
 /// A client's request in the hub.
@@ -102,6 +93,18 @@ fn read(client: Dialect, body: &[u8]) -> Result<hub::request::Request, BadReques
         Dialect::Responses => responses::request::read(body),
         Dialect::Gemini => gemini::request::read(body),
         Dialect::Converse => Err(untranslated(client, client)),
+    }
+}
+
+/// A file that was uploaded to its provider's container is out of another one's reach, and the question is about it.
+fn refuse_uploads(request: &hub::request::Request) -> Result<(), BadRequest> {
+    let mut parts = request.turns.iter().flat_map(|turn| &turn.parts);
+    match parts.any(|part| matches!(part, Part::Foreign { kind, .. } if kind == "container_upload")) {
+        true => {
+            let what = "a file that was uploaded to another provider's container cannot be read here";
+            Err(unsupported("messages".to_owned(), what))
+        }
+        false => Ok(()),
     }
 }
 
@@ -267,6 +270,8 @@ fn size(part: &ReplyPart) -> u64 {
         ReplyPart::Thinking { text, .. } | ReplyPart::Text(text) | ReplyPart::Refusal(text) => text.len(),
         ReplyPart::RedactedThinking { data } => data.len(),
         ReplyPart::ToolCall(hub::request::ToolCall { name, arguments, .. }) => name.len() + arguments.len(),
+        ReplyPart::Image(image) => image.data.len(),
+        ReplyPart::Citation(_) => 0,
     };
     length as u64
 }
@@ -523,7 +528,8 @@ fn apply(
                 None
             }
             Delta::Ping if !meter.content_started => continue,
-            Delta::Ping | Delta::ToolEnd { .. } => None,
+            Delta::Ping | Delta::ToolEnd { .. } | Delta::Citation(_) => None,
+            Delta::Image(image) => Some(image.data.len()),
             Delta::Thinking(text) | Delta::Text(text) | Delta::Refusal(text) => Some(text.len()),
             Delta::ToolArguments { json, .. } => Some(json.len()),
             Delta::ToolStart { name, .. } => Some(name.len()),

@@ -10,6 +10,7 @@ use super::{Meter, Outbound, Reply, ReplyContext, Seen, Target, hubway};
 use crate::chat;
 use crate::dialect::Dialect;
 use crate::error::{BadRequest, ErrorClass, UpstreamError};
+use crate::gemini;
 use crate::hub::names::ToolNames;
 use crate::hub::past::Keeper;
 use crate::messages;
@@ -30,8 +31,11 @@ pub(super) fn request(
         && !peek.include_usage
         && target.quirks.stream_options != Some(false);
     if client == Dialect::Gemini {
-        // The path names the model, and nothing in the body is the gateway's own.
-        return Ok(unchanged(body.to_vec(), Vec::new()));
+        // The path names the model, so what the quirks ask for is all that may have to change.
+        return Ok(match gemini::request::bent(body, peek.max_tokens, target)? {
+            None => unchanged(body.to_vec(), Vec::new()),
+            Some((body, dropped)) => unchanged(body, dropped),
+        });
     }
     let model = splice::quoted(target.model);
     if is_plain(client, peek, target) && !(asks_usage && peek.stream_options_span.is_some()) {

@@ -9,11 +9,11 @@ use crate::grammar::said;
 use crate::support::{DIALECTS, Relayed, context, relay_any_way, shared};
 
 /// A frame of AWS's event stream with this event, in the form that it has on the wire.
-fn frame(event: &str, payload: &str) -> Vec<u8> {
+pub(crate) fn frame(event: &str, payload: &str) -> Vec<u8> {
     framed([(":event-type", event), (":message-type", "event")], payload)
 }
 
-fn framed(named: [(&str, &str); 2], payload: &str) -> Vec<u8> {
+pub(crate) fn framed(named: [(&str, &str); 2], payload: &str) -> Vec<u8> {
     const CRC: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
     let mut headers = Vec::new();
     for (name, value) in named {

@@ -1,9 +1,12 @@
-//! Golden cases: `fixtures/chat/<case>/`, `fixtures/responses/<case>/` and `fixtures/gemini/<case>/`.
+//! Golden cases: `fixtures/chat/<case>/`, and the same for `responses`, `gemini` and `converse`.
 //!
 //! A case holds any of `request.json` (of a client), `reply.json` and `stream.sse` (of a provider), all
 //! in the dialect `from` of its `case.json` (that of the folder unless it says otherwise). Beside them
 //! stands what they become in every dialect, `to-chat.request.json` and so on. `UPDATE_EXPECT=1` writes
 //! them anew.
+//!
+//! Nobody asks in Converse, so a request there is one of the dialect `from`, and stands in `to-converse.request.json`
+//! alone. Its streams are binary: `stream.jsonl` has an event in each line, and `damage` is a byte to spoil.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,6 +15,7 @@ use nova_wire::{Dialect, Peek, Quirks, Target, translate};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::converse::{frame, framed};
 use crate::grammar::said;
 use crate::support::{DIALECTS, context, relay_any_way, repository};
 
@@ -21,6 +25,8 @@ struct Case {
     from: Option<Dialect>,
     /// How the upstream deviates.
     quirks: Quirks,
+    /// A byte of the stream that is not as it was sent.
+    damage: Option<usize>,
 }
 
 fn check(dialect: Dialect, name: &str) {
@@ -28,8 +34,27 @@ fn check(dialect: Dialect, name: &str) {
     let read = |file: &str| std::fs::read(folder.join(file)).ok();
     let case: Case =
         read("case.json").map_or_else(Case::default, |text| serde_json::from_slice(&text).expect("a case"));
-    let from = case.from.unwrap_or(dialect);
     let mut files = BTreeSet::from(["case.json".to_owned()]);
+    if let (Dialect::Converse, Some(body)) = (dialect, read("request.json")) {
+        let from = case.from.expect("Converse has no clients");
+        compare(&folder.join("to-converse.request.json"), &request(from, dialect, &body, &case.quirks));
+        files.extend(["request.json", "to-converse.request.json"].map(str::to_owned));
+    } else {
+        files.extend(check_pairs(&folder, dialect, &case));
+    }
+    assert!(files.len() > 1, "{name} holds no input");
+    for entry in std::fs::read_dir(&folder).expect("the case is there") {
+        let file = entry.expect("an entry").file_name().to_string_lossy().into_owned();
+        assert!(files.contains(&file), "{name}/{file} is read by no test");
+    }
+}
+
+/// Every translation of a case; the names of its files.
+fn check_pairs(folder: &Path, dialect: Dialect, case: &Case) -> BTreeSet<String> {
+    let name = &folder.display().to_string();
+    let read = |file: &str| std::fs::read(folder.join(file)).ok();
+    let from = case.from.unwrap_or(dialect);
+    let mut files = BTreeSet::new();
     for to in DIALECTS {
         let quirks = Quirks { normalise: Some(true), ..case.quirks.clone() };
         let mut expect = |input: &str, actual: String| {
@@ -48,7 +73,10 @@ fn check(dialect: Dialect, name: &str) {
             };
             expect("reply.json", format!("{answer:#}\n"));
         }
-        if let Some(stream) = read("stream.sse") {
+        let binary = read("stream.jsonl").map(|lines| frames(&lines, case.damage));
+        let source = if binary.is_some() { "stream.jsonl" } else { "stream.sse" };
+        if let Some(stream) = binary.or_else(|| read("stream.sse")) {
+            files.insert(source.to_owned());
             let relayed = relay_any_way(&context(to, from, &quirks), &stream, name);
             let text = match relayed.error {
                 Some(error) => format!("{}: error {error}\n", relayed.text),
@@ -57,14 +85,32 @@ fn check(dialect: Dialect, name: &str) {
                     relayed.text
                 }
             };
-            expect("stream.sse", text);
+            let file = format!("to-{to}.stream.sse");
+            compare(&folder.join(&file), &text);
+            files.insert(file);
         }
     }
-    assert!(files.len() > 1, "{name} holds no input");
-    for entry in std::fs::read_dir(&folder).expect("the case is there") {
-        let file = entry.expect("an entry").file_name().to_string_lossy().into_owned();
-        assert!(files.contains(&file), "{name}/{file} is read by no test");
+    files
+}
+
+/// The frames of AWS's event stream that hold these events. `exception:` before a name makes an exception of it.
+fn frames(lines: &[u8], damage: Option<usize>) -> Vec<u8> {
+    let mut frames = Vec::new();
+    for line in std::str::from_utf8(lines).expect("text").lines() {
+        let event: Value = serde_json::from_str(line).expect("JSON");
+        let (name, payload) = event.as_object().and_then(|event| event.iter().next()).expect("an event");
+        match name.strip_prefix("exception:") {
+            Some(kind) => {
+                let named = [(":exception-type", kind), (":message-type", "exception")];
+                frames.extend(framed(named, &payload.to_string()));
+            }
+            None => frames.extend(frame(name, &payload.to_string())),
+        }
     }
+    if let Some(at) = damage {
+        frames[at] ^= 1;
+    }
+    frames
 }
 
 fn request(from: Dialect, to: Dialect, body: &[u8], quirks: &Quirks) -> String {
@@ -106,6 +152,7 @@ fn translations_are_as_the_cases_say() {
         (Dialect::Chat, "fixtures/chat"),
         (Dialect::Responses, "fixtures/responses"),
         (Dialect::Gemini, "fixtures/gemini"),
+        (Dialect::Converse, "fixtures/converse"),
     ];
     for (dialect, folder) in all {
         let folder = repository().join(folder);

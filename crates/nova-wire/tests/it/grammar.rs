@@ -10,6 +10,8 @@ pub(crate) struct Said {
     pub(crate) thinking: String,
     /// Name and arguments of each call.
     pub(crate) calls: Vec<(String, String)>,
+    /// The pages that were cited.
+    pub(crate) cited: Vec<String>,
     pub(crate) stop: String,
     pub(crate) prompt: u64,
     pub(crate) output: u64,
@@ -62,6 +64,8 @@ fn chat(events: &[(&str, &str)], name: &str) -> Said {
         said.text.push_str(text(&delta["content"]));
         said.text.push_str(text(&delta["refusal"]));
         said.thinking.push_str(text(&delta["reasoning_content"]));
+        let annotations = delta["annotations"].as_array().into_iter().flatten();
+        said.cited.extend(annotations.map(|one| text(&one["url_citation"]["url"]).to_owned()));
         for call in delta["tool_calls"].as_array().into_iter().flatten() {
             let index = usize::try_from(call["index"].as_u64().expect("an index")).expect("small");
             if call.get("id").is_some() {
@@ -98,6 +102,9 @@ fn messages(events: &[(&str, &str)], name: &str) -> Said {
                 let delta = &event["delta"];
                 said.text.push_str(text(&delta["text"]));
                 said.thinking.push_str(text(&delta["thinking"]));
+                if delta["type"] == "citations_delta" {
+                    said.cited.push(text(&delta["citation"]["url"]).to_owned());
+                }
                 if delta["type"] == "input_json_delta" {
                     said.calls.last_mut().expect("a call").1.push_str(text(&delta["partial_json"]));
                 }
@@ -149,6 +156,9 @@ fn responses(events: &[(&str, &str)], name: &str) -> Said {
             "response.output_text.delta" | "response.refusal.delta" => {
                 said.text.push_str(text(&event["delta"]))
             }
+            "response.output_text.annotation.added" => {
+                said.cited.push(text(&event["annotation"]["url"]).to_owned());
+            }
             "response.reasoning_summary_text.delta" => said.thinking.push_str(text(&event["delta"])),
             "response.output_item.done" => {
                 let item = event["item"].clone();
@@ -194,6 +204,8 @@ fn gemini(stream: &str, name: &str) -> Said {
                 said.calls.push((text(&call["name"]).to_owned(), call["args"].to_string()));
             }
         }
+        let pages = candidate["groundingMetadata"]["groundingChunks"].as_array().into_iter().flatten();
+        said.cited.extend(pages.map(|page| text(&page["web"]["uri"]).to_owned()));
         said.stop = text(&candidate["finishReason"]).to_owned();
         let count = |field: &str| chunk["usageMetadata"][field].as_u64().unwrap_or(0);
         said.prompt = count("promptTokenCount");

@@ -2,6 +2,7 @@
 
 mod codex;
 mod converse;
+mod coverage;
 mod golden;
 mod grammar;
 mod hostile;

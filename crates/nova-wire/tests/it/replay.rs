@@ -119,6 +119,7 @@ fn check_said(row: &Row, stream: &[u8], relayed: &[Relayed]) {
     for other in &all {
         assert_eq!(other.text, chat.text, "{}", row.file);
         assert_eq!(other.thinking, chat.thinking, "{}", row.file);
+        assert_eq!(other.cited, chat.cited, "{}", row.file);
         assert_eq!(other.calls.len(), chat.calls.len(), "{}", row.file);
         if let Some(usage) = relayed[0].meter.usage {
             assert_eq!((other.prompt, other.output), (usage.prompt(), usage.output), "{}", row.file);

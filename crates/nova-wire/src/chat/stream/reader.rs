@@ -6,7 +6,7 @@ use crate::chat::{self, message, think};
 use crate::dialect::Dialect;
 use crate::error;
 use crate::hub::delta::Delta;
-use crate::hub::reply::Finish;
+use crate::hub::reply::{Citation, Finish};
 use crate::hub::request::Mark;
 use crate::quirks::Quirks;
 use crate::sse::{BadEvent, Event};
@@ -24,6 +24,8 @@ pub struct Reader {
     /// Bytes of text given so far, to recognise a last chunk that repeats the whole message.
     text_given: usize,
     thinking_given: usize,
+    /// Whether a page was cited.
+    cited: bool,
     cost_usd: Option<f64>,
 }
 
@@ -56,6 +58,7 @@ impl Reader {
             over: false,
             text_given: 0,
             thinking_given: 0,
+            cited: false,
             cost_usd: None,
         }
     }
@@ -137,6 +140,9 @@ impl Reader {
                 self.whole(message, out);
             }
             self.count(choice.get("usage"), out);
+            if !self.cited && !self.finished && choice.get("finish_reason").is_some_and(Value::is_string) {
+                self.cite(message::sources(chunk), out);
+            }
             let reason = choice.get("finish_reason").and_then(Value::as_str);
             match reason.and_then(|reason| chat::finish(reason, choice)) {
                 Some(Finish::Failed(word)) => return self.fail(chat::broken(&word), out),
@@ -164,6 +170,11 @@ impl Reader {
         out.push(Delta::Finish(if finish == Finish::Stop && calls { Finish::ToolCalls } else { finish }));
     }
 
+    fn cite(&mut self, citations: Vec<Citation>, out: &mut Vec<Delta>) {
+        self.cited |= !citations.is_empty();
+        out.extend(citations.into_iter().map(|citation| Delta::Citation(Box::new(citation))));
+    }
+
     fn delta(&mut self, delta: &Value, out: &mut Vec<Delta>) {
         let thought = message::thinking(delta);
         if !thought.text.is_empty() {
@@ -175,6 +186,8 @@ impl Reader {
         if !text.is_empty() {
             self.text(text, out);
         }
+        self.cite(message::citations(delta), out);
+        out.extend(message::images(delta).into_iter().map(Delta::Image));
         if let Some(refusal) = chat::text(delta, "refusal") {
             out.push(Delta::Refusal(refusal.to_owned()));
         }

@@ -20,6 +20,8 @@ fn short(delta: &Delta) -> String {
         Delta::Signature(text) => format!("sign {text}"),
         Delta::RedactedThinking(text) => format!("redacted {text}"),
         Delta::Text(text) => format!("text {text}"),
+        Delta::Citation(citation) => format!("cite {} {:?}", citation.url, citation.span),
+        Delta::Image(image) => format!("image {}", image.media_type),
         Delta::Refusal(text) => format!("refuse {text}"),
         Delta::ToolStart { index, id, name, .. } => format!("call{index} {id} {name}"),
         Delta::ToolArguments { index, json } => format!("args{index} {json}"),

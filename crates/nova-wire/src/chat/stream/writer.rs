@@ -6,7 +6,8 @@
 use serde::Serialize;
 use serde_json::json;
 
-use crate::chat::reply::{finish_word, usage_json};
+use crate::chat::message;
+use crate::chat::reply::{annotation, finish_word, usage_json};
 use crate::error::{self, ErrorView};
 use crate::hub::delta::Delta;
 use crate::hub::reply::Finish;
@@ -92,6 +93,8 @@ impl Writer {
             Delta::Thinking(_) | Delta::Signature(_) | Delta::RedactedThinking(_) => self.start(out),
             Delta::Text(text) => self.field("content", &text, out),
             Delta::Refusal(text) => self.field("refusal", &text, out),
+            Delta::Citation(citation) => self.field("annotations", &[annotation(&citation)], out),
+            Delta::Image(image) => self.field("images", &[message::image(&image)], out),
             Delta::ToolStart { index, id, name, .. } => self.start_call(index, id, &name, out),
             Delta::ToolArguments { index, json } => self.arguments(index, &json, out),
             Delta::ToolEnd { index } => self.end_call(index, out),

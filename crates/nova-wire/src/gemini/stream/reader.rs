@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value};
 
-use super::partial;
+use super::{grounding, partial};
 use crate::dialect::Dialect;
 use crate::error;
 use crate::gemini::{broken, counts, finish, garbage, text};
 use crate::hub::delta::Delta;
-use crate::hub::reply::Finish;
+use crate::hub::reply::{Finish, Image};
 use crate::hub::request::Mark;
 use crate::quirks::Quirks;
 use crate::sse::{self, BadEvent};
@@ -32,6 +32,10 @@ pub struct Reader {
     open: Option<Open>,
     /// Whether the last that came was a thought without a signature.
     thinking: bool,
+    /// The text so far: Google says by bytes of it what a page was cited for.
+    said: String,
+    /// Which pages were used for what, the last word on it.
+    grounding: Option<Value>,
 }
 
 #[derive(Debug)]
@@ -97,7 +101,10 @@ impl Reader {
     }
 
     /// The body has ended. A call that is still open then was cut.
-    pub const fn end(&mut self, _out: &mut Vec<Delta>) {
+    pub fn end(&mut self, out: &mut Vec<Delta>) {
+        if !self.over {
+            self.cite(out);
+        }
         self.over = true;
     }
 
@@ -143,6 +150,9 @@ impl Reader {
                 return;
             }
         }
+        if let Some(grounding) = candidate.get("groundingMetadata") {
+            self.grounding = Some(grounding.clone());
+        }
         if finish == Some(Finish::Filter)
             && let Some(why) = why
         {
@@ -175,11 +185,19 @@ impl Reader {
         if finish != Finish::Length {
             self.close(open, out);
         }
+        self.cite(out);
         out.push(Delta::Finish(if finish == Finish::Stop && self.calls > 0 {
             Finish::ToolCalls
         } else {
             finish
         }));
+    }
+
+    /// Gives out the pages that the answer has something from.
+    fn cite(&mut self, out: &mut Vec<Delta>) {
+        let Some(grounding) = self.grounding.take() else { return };
+        let cited = grounding::citations(&grounding, &self.said).into_iter();
+        out.extend(cited.map(|citation| Delta::Citation(Box::new(citation))));
     }
 
     fn part(&mut self, part: &Value, out: &mut Vec<Delta>) {
@@ -192,7 +210,13 @@ impl Reader {
         if let Some(said) = text(part, "text") {
             self.thinking = thought;
             let said = said.to_owned();
+            if !thought {
+                self.said.push_str(&said);
+            }
             out.push(if thought { Delta::Thinking(said) } else { Delta::Text(said) });
+        }
+        if let Some(image) = part.get("inlineData").filter(|_| !thought).and_then(image) {
+            out.push(Delta::Image(image));
         }
         // A signature on plain text is not carried: Google does not insist on it, and to a client of
         // another dialect it would be an empty thought behind the text, which agents take for the last word.
@@ -252,6 +276,12 @@ impl Reader {
         self.over = true;
         out.push(Delta::Error(error));
     }
+}
+
+/// An image that the model made; data of other kinds is not carried.
+fn image(data: &Value) -> Option<Image> {
+    let media_type = text(data, "mimeType").filter(|kind| kind.starts_with("image/"))?.to_owned();
+    Some(Image { media_type, data: text(data, "data")?.to_owned() })
 }
 
 /// The letters of an id that may stand in the id of a call.

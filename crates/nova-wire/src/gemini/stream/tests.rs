@@ -195,6 +195,8 @@ fn pieces(reply: &Reply) -> Vec<Delta> {
                 out.extend(signature.clone().map(Delta::Signature));
             }
             ReplyPart::RedactedThinking { data } => out.push(Delta::RedactedThinking(data.clone())),
+            ReplyPart::Citation(citation) => out.push(Delta::Citation(Box::new(citation.clone()))),
+            ReplyPart::Image(image) => out.push(Delta::Image(image.clone())),
             ReplyPart::ToolCall(call) => {
                 let (id, name, mark) = (call.id.clone(), call.name.clone(), call.mark.clone());
                 out.push(Delta::ToolStart { index, id, name, mark });

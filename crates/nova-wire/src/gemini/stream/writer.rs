@@ -12,7 +12,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::gemini::reply::{function_call, thought, told};
+use crate::gemini::reply::{chunk_of, function_call, inline, thought, told};
 use crate::gemini::{counts, finish_reason};
 use crate::hub::delta::Delta;
 use crate::hub::reply::Finish;
@@ -43,6 +43,8 @@ pub struct Writer {
     started: bool,
     closed: bool,
     refused: bool,
+    /// The pages that were cited, for the last chunk.
+    cited: Vec<Value>,
     finish: Finish,
     usage: Option<Usage>,
 }
@@ -77,6 +79,7 @@ impl Writer {
             started: false,
             closed: false,
             refused: false,
+            cited: Vec::new(),
             finish: Finish::Unsaid,
             usage: None,
         }
@@ -98,6 +101,8 @@ impl Writer {
                 self.refused = true;
                 self.text(&text, "}", out);
             }
+            Delta::Citation(citation) => self.cited.push(chunk_of(&citation)),
+            Delta::Image(image) => self.part(&inline(&image), out),
             Delta::ToolStart { index, id, name, mark } => {
                 let at = self.calls.len();
                 let id = if id.is_empty() { format!("call_{}_{at}", self.id) } else { id };
@@ -144,6 +149,10 @@ impl Writer {
                 "index": 0,
             }],
         });
+        if !self.cited.is_empty() {
+            let cited = std::mem::take(&mut self.cited);
+            chunk["candidates"][0]["groundingMetadata"] = json!({ "groundingChunks": cited });
+        }
         if let Some(usage) = &self.usage {
             chunk["usageMetadata"] = counts::write(usage);
         }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::dialect::Dialect;
 use crate::error;
 use crate::hub::delta::Delta;
-use crate::hub::reply::{Finish, ReplyPart};
+use crate::hub::reply::{Citation, Finish, ReplyPart};
 use crate::hub::request::Mark;
 use crate::ids;
 use crate::messages::{finish, garbage, reply, text};
@@ -18,6 +18,8 @@ use crate::usage::{self, Usage};
 pub struct Reader {
     usage: Option<Usage>,
     blocks: Vec<Block>,
+    /// How many characters of text there were.
+    said: usize,
     started: bool,
     /// Whether any block has begun; a second beginning of the answer is a fault from then on.
     content: bool,
@@ -34,7 +36,11 @@ struct Block {
 
 #[derive(Debug)]
 enum Kind {
-    Text,
+    /// Text, where it began, and the pages that it cites.
+    Text {
+        from: usize,
+        cited: Vec<Citation>,
+    },
     Thinking,
     /// A call of the client's tool, with arguments that stood in its beginning, until a piece of them
     /// comes on its own.
@@ -51,6 +57,7 @@ impl Reader {
         Self {
             usage: None,
             blocks: Vec::new(),
+            said: 0,
             started: false,
             content: false,
             finished: false,
@@ -141,8 +148,10 @@ impl Reader {
         let block = data.get("content_block").unwrap_or(&Value::Null);
         let kind = match text(block, "type") {
             "text" => {
-                push_text(text(block, "text"), Delta::Text, out);
-                Kind::Text
+                let from = self.said;
+                self.said(text(block, "text"), out);
+                let cited = block.get("citations").and_then(Value::as_array).into_iter().flatten();
+                Kind::Text { from, cited: cited.filter_map(reply::citation).collect() }
             }
             "thinking" => {
                 push_text(text(block, "thinking"), Delta::Thinking, out);
@@ -177,7 +186,10 @@ impl Reader {
         let kind = block.map(|block| &mut block.kind);
         match (text(delta, "type"), kind) {
             (_, Some(Kind::Foreign)) => {}
-            ("text_delta", None | Some(Kind::Text)) => push_text(text(delta, "text"), Delta::Text, out),
+            ("text_delta", None | Some(Kind::Text { .. })) => self.said(text(delta, "text"), out),
+            ("citations_delta", Some(Kind::Text { cited, .. })) => {
+                cited.extend(delta.get("citation").and_then(reply::citation));
+            }
             ("thinking_delta", None | Some(Kind::Thinking)) => {
                 push_text(text(delta, "thinking"), Delta::Thinking, out);
             }
@@ -191,17 +203,30 @@ impl Reader {
                     out.push(Delta::ToolArguments { index, json: json.to_owned() });
                 }
             }
-            // Citations, compactions, and pieces of the wrong kind.
+            // Compactions, and pieces of the wrong kind.
             _ => {}
         }
     }
 
     fn block_stop(&mut self, index: u32, out: &mut Vec<Delta>) {
         let Some(at) = self.blocks.iter().position(|block| block.index == index) else { return };
-        if let Kind::Tool { whole } = self.blocks.remove(at).kind {
-            out.extend(whole.map(|json| Delta::ToolArguments { index, json }));
-            out.push(Delta::ToolEnd { index });
+        match self.blocks.remove(at).kind {
+            Kind::Tool { whole } => {
+                out.extend(whole.map(|json| Delta::ToolArguments { index, json }));
+                out.push(Delta::ToolEnd { index });
+            }
+            Kind::Text { from, cited } => {
+                let span = reply::placed(&(from..self.said));
+                let placed = cited.into_iter().map(|citation| Citation { span, ..citation });
+                out.extend(placed.map(|citation| Delta::Citation(Box::new(citation))));
+            }
+            Kind::Thinking | Kind::Foreign => {}
         }
+    }
+
+    fn said(&mut self, text: &str, out: &mut Vec<Delta>) {
+        self.said += text.chars().count();
+        push_text(text, Delta::Text, out);
     }
 
     fn message_delta(&mut self, data: &Value, out: &mut Vec<Delta>) {
@@ -234,6 +259,8 @@ impl Reader {
                 ReplyPart::RedactedThinking { data } => out.push(Delta::RedactedThinking(data)),
                 ReplyPart::Text(text) => out.push(Delta::Text(text)),
                 ReplyPart::Refusal(text) => out.push(Delta::Refusal(text)),
+                ReplyPart::Citation(citation) => out.push(Delta::Citation(Box::new(citation))),
+                ReplyPart::Image(image) => out.push(Delta::Image(image)),
                 ReplyPart::ToolCall(call) => {
                     out.push(Delta::ToolStart { index, id: call.id, name: call.name, mark: Mark::default() });
                     out.push(Delta::ToolArguments { index, json: call.arguments });

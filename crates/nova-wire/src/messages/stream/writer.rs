@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use crate::dialect::Dialect;
 use crate::error::{self, ErrorView};
 use crate::hub::delta::Delta;
-use crate::hub::reply::Finish;
-use crate::messages::reply::{CallIds, told, usage_json};
+use crate::hub::reply::{Citation, Finish, Image};
+use crate::messages::reply::{CallIds, told, usage_json, web_location};
 use crate::messages::stop_reason;
 use crate::sse;
 use crate::translate::ReplyContext;
@@ -35,6 +35,8 @@ pub struct Writer {
     next: u64,
     open: Open,
     waiting: VecDeque<Piece>,
+    /// Pages that were cited before any text; some hosts name them first.
+    cited: Vec<Citation>,
     has_calls: bool,
     refused: bool,
     finish: Finish,
@@ -67,6 +69,7 @@ enum Piece {
     Thinking(String),
     Signature(String),
     Redacted(String),
+    Citation(Box<Citation>),
     Tool { index: u32, id: String, name: String, json: String, ended: bool },
 }
 
@@ -83,6 +86,7 @@ impl Writer {
             next: 0,
             open: Open::None,
             waiting: VecDeque::new(),
+            cited: Vec::new(),
             has_calls: false,
             refused: false,
             finish: Finish::Unsaid,
@@ -109,6 +113,8 @@ impl Writer {
                 self.refused = true;
                 self.piece(Piece::Text(text), out);
             }
+            Delta::Citation(citation) => self.piece(Piece::Citation(citation), out),
+            Delta::Image(_) => self.piece(Piece::Text(Image::UNSHOWN.to_owned()), out),
             Delta::ToolStart { index, id, name, .. } => {
                 self.has_calls = true;
                 let id = self.ids.word(&id);
@@ -249,6 +255,9 @@ impl Writer {
                     self.block_start(Open::Text, &json!({ "type": "text", "text": "" }), out);
                 }
                 self.block_delta("text_delta", "text", &text, out);
+                for citation in std::mem::take(&mut self.cited) {
+                    self.cite(&citation, out);
+                }
             }
             Piece::Thinking(text) => {
                 self.think(false, out);
@@ -264,6 +273,8 @@ impl Writer {
                 self.block_start(Open::Thinking { signed: true }, &block, out);
                 self.close(out);
             }
+            Piece::Citation(citation) if self.open == Open::Text => self.cite(&citation, out),
+            Piece::Citation(citation) => self.cited.push(*citation),
             Piece::Tool { index, id, name, json, ended } => {
                 let block = json!({ "type": "tool_use", "id": id, "name": name, "input": {} });
                 self.block_start(Open::Tool(index), &block, out);
@@ -275,6 +286,13 @@ impl Writer {
                 }
             }
         }
+    }
+
+    /// A page that the open text cites.
+    fn cite(&self, citation: &Citation, out: &mut Vec<u8>) {
+        let delta = json!({ "type": "citations_delta", "citation": web_location(citation) });
+        let event = json!({ "type": "content_block_delta", "index": self.next - 1, "delta": delta });
+        sse::write(out, Some("content_block_delta"), &event);
     }
 
     /// Makes sure that a thought is open: an unsigned one, or for a signature any.

@@ -124,6 +124,8 @@ fn streamed(reply: &Reply) -> Vec<Delta> {
                 all.extend(signature.map(Delta::Signature));
             }
             ReplyPart::RedactedThinking { data } => all.push(Delta::RedactedThinking(data)),
+            ReplyPart::Citation(citation) => all.push(Delta::Citation(Box::new(citation))),
+            ReplyPart::Image(image) => all.push(Delta::Image(image)),
             ReplyPart::ToolCall(call) => {
                 all.push(Delta::ToolStart { index, id: call.id, name: call.name, mark: call.mark });
                 all.push(Delta::ToolArguments { index, json: call.arguments });

@@ -10,7 +10,7 @@ use crate::chat::garbage;
 use crate::dialect::Dialect;
 use crate::error::{self, UpstreamError};
 use crate::hub::delta::Delta;
-use crate::hub::reply::{Finish, ReplyPart};
+use crate::hub::reply::{Citation, Finish, ReplyPart};
 use crate::hub::request::ToolCall;
 use crate::quirks::Quirks;
 use crate::responses::{failure, finish, parallel, reply, text};
@@ -26,6 +26,11 @@ pub struct Reader {
     items: Vec<Item>,
     /// How many calls were begun; a call's number is its place among them.
     calls: u32,
+    /// How many characters of text there were, and at which the last part of a message began.
+    said: usize,
+    part_from: usize,
+    /// Whether an event cited a page; hosts that send none name it in the item.
+    cited: bool,
     started: bool,
     over: bool,
     cost_usd: Option<f64>,
@@ -76,7 +81,16 @@ struct Call {
 impl Reader {
     /// A reader at the beginning of a stream. No quirk known so far bears on it.
     pub const fn new(_quirks: &Quirks) -> Self {
-        Self { items: Vec::new(), calls: 0, started: false, over: false, cost_usd: None }
+        Self {
+            items: Vec::new(),
+            calls: 0,
+            said: 0,
+            part_from: 0,
+            cited: false,
+            started: false,
+            over: false,
+            cost_usd: None,
+        }
     }
 
     /// What the provider says that the answer cost.
@@ -136,6 +150,11 @@ impl Reader {
             "response.refusal.delta" => self.said(event, "delta", Delta::Refusal, out),
             "response.output_text.done" => self.said(event, "text", Delta::Text, out),
             "response.refusal.done" => self.said(event, "refusal", Delta::Refusal, out),
+            "response.output_text.annotation.added" => {
+                let annotation = event.get("annotation").unwrap_or(&Value::Null);
+                self.cited = true;
+                self.cite(reply::citation(annotation, self.part_from), out);
+            }
             "response.reasoning_text.delta" | "response.reasoning.delta" => {
                 self.thought(event, Source::Text, "delta", out);
             }
@@ -249,7 +268,18 @@ impl Reader {
         if let Some(parts) = parts.filter(|parts| !known && parts.len() < MAX_ITEMS) {
             parts.push(part);
         }
-        out.push(kind(said.to_owned()));
+        let delta = kind(said.to_owned());
+        if let Delta::Text(text) = &delta {
+            if !known {
+                self.part_from = self.said;
+            }
+            self.said += text.chars().count();
+        }
+        out.push(delta);
+    }
+
+    fn cite(&mut self, citations: impl IntoIterator<Item = Citation>, out: &mut Vec<Delta>) {
+        out.extend(citations.into_iter().map(|citation| Delta::Citation(Box::new(citation))));
     }
 
     fn thought(&mut self, event: &Value, from: Source, field: &str, out: &mut Vec<Delta>) {
@@ -298,17 +328,23 @@ impl Reader {
         }
         match &self.items[at].kind {
             Kind::Message { parts } if parts.is_empty() => {
-                out.extend(reply::item_parts(item).into_iter().flat_map(deltas));
+                out.extend(reply::item_parts(item, &mut self.said).into_iter().flat_map(deltas));
             }
-            Kind::Thought { source: None, .. } => {
-                out.extend(reply::item_parts(item).into_iter().flat_map(deltas));
+            Kind::Message { .. } if !self.cited => {
+                let parts = item.get("content").and_then(Value::as_array).into_iter().flatten();
+                let cited: Vec<Citation> =
+                    parts.flat_map(|part| reply::citations(part, self.part_from)).collect();
+                self.cite(cited, out);
+            }
+            Kind::Thought { source: None, .. } | Kind::Foreign => {
+                out.extend(reply::item_parts(item, &mut self.said).into_iter().flat_map(deltas));
             }
             Kind::Thought { source: Some(_), .. } => {
                 let signature = text(item, "encrypted_content");
                 out.extend((!signature.is_empty()).then(|| Delta::Signature(signature.to_owned())));
             }
             Kind::Call(_) => self.call_done(at, item, out),
-            Kind::Message { .. } | Kind::Foreign => {}
+            Kind::Message { .. } => {}
         }
     }
 
@@ -345,7 +381,8 @@ impl Reader {
         if self.items.is_empty() {
             // Nothing came before.
             let items = response.get("output").and_then(Value::as_array);
-            for part in items.into_iter().flatten().flat_map(reply::item_parts) {
+            let mut said = 0;
+            for part in items.into_iter().flatten().flat_map(|item| reply::item_parts(item, &mut said)) {
                 match part {
                     ReplyPart::ToolCall(call) => {
                         let index = self.tool_start(&call, out);
@@ -404,6 +441,8 @@ fn deltas(part: ReplyPart) -> Vec<Delta> {
         ReplyPart::RedactedThinking { data } => vec![Delta::RedactedThinking(data)],
         ReplyPart::Text(text) => vec![Delta::Text(text)],
         ReplyPart::Refusal(text) => vec![Delta::Refusal(text)],
+        ReplyPart::Citation(citation) => vec![Delta::Citation(Box::new(citation))],
+        ReplyPart::Image(image) => vec![Delta::Image(image)],
         ReplyPart::ToolCall(_) => Vec::new(),
     }
 }

@@ -18,12 +18,12 @@ use self::events::Events;
 use self::open::{Message, Open, OpenCall, Thought};
 use crate::error::ErrorView;
 use crate::hub::delta::Delta;
-use crate::hub::reply::Finish;
+use crate::hub::reply::{Citation, Finish, Image};
 use crate::hub::request::Mark;
 use crate::responses::CALL_SIGNATURE;
 use crate::responses::envelope::{Envelope, State, error_json};
 use crate::responses::hosted::Hosted;
-use crate::responses::item::{Called, Form, Ids};
+use crate::responses::item::{self, Called, Form, Ids};
 use crate::responses::reply::status;
 use crate::translate::ReplyContext;
 use crate::usage::Usage;
@@ -39,6 +39,8 @@ pub struct Writer {
     closed: bool,
     open: Open,
     waiting: VecDeque<Piece>,
+    /// Pages that were cited before any text; some hosts name them first.
+    cited: Vec<Citation>,
     usage: Option<Usage>,
     finish: Finish,
 }
@@ -51,6 +53,8 @@ enum Piece {
     Thinking(String),
     Signature(String),
     Redacted(String),
+    Citation(Box<Citation>),
+    Image(Image),
     Tool { index: u32, id: String, name: String, mark: Mark, json: String, ended: bool },
 }
 
@@ -66,6 +70,7 @@ impl Writer {
             closed: false,
             open: Open::None,
             waiting: VecDeque::new(),
+            cited: Vec::new(),
             usage: None,
             finish: Finish::Unsaid,
         }
@@ -87,6 +92,8 @@ impl Writer {
             Delta::RedactedThinking(data) => self.piece(Piece::Redacted(data), out),
             Delta::Text(text) => self.piece(Piece::Text(text), out),
             Delta::Refusal(text) => self.piece(Piece::Refusal(text), out),
+            Delta::Citation(citation) => self.piece(Piece::Citation(citation), out),
+            Delta::Image(image) => self.piece(Piece::Image(image), out),
             Delta::ToolStart { index, id, name, mark } => {
                 let tool = Piece::Tool { index, id, name, mark, json: String::new(), ended: false };
                 self.piece(tool, out);
@@ -233,6 +240,18 @@ impl Writer {
             Piece::Thinking(text) => self.think(Some(&text), None, out),
             Piece::Signature(signature) => self.think(None, Some(signature), out),
             Piece::Redacted(data) => self.redacted(data, out),
+            Piece::Citation(citation) => match &mut self.open {
+                Open::Message(message) if message.is_speaking() => {
+                    message.cite(*citation, &mut self.events, out);
+                }
+                _ => self.cited.push(*citation),
+            },
+            Piece::Image(image) => {
+                self.close(false, out);
+                let item = item::image(&self.item_id("ig"), &image);
+                self.events.begin(&item, out);
+                self.events.end(&item, out);
+            }
             Piece::Tool { index, id, name, mark, json, ended } => {
                 if let Some(signature) = &mark.signature {
                     self.redacted(format!("{CALL_SIGNATURE}{signature}"), out);
@@ -266,6 +285,10 @@ impl Writer {
         }
         if let Open::Message(message) = &mut self.open {
             message.push(text, refusal, &mut self.events, out);
+            let cited = if refusal { Vec::new() } else { std::mem::take(&mut self.cited) };
+            for citation in cited {
+                message.cite(citation, &mut self.events, out);
+            }
         }
     }
 

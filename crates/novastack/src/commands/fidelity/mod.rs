@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 
 const REQUESTS: &str = include_str!("requests.json");
 const ANSWERS: &str = include_str!("answers.json");
+const COVERAGE: &str = include_str!("../../../../../fixtures/coverage.json");
 
 const CLIENTS: [Dialect; 4] = [Dialect::Chat, Dialect::Messages, Dialect::Responses, Dialect::Gemini];
 const UPSTREAMS: [Dialect; 5] =
@@ -39,6 +40,24 @@ struct Said {
     name: String,
     said: BTreeMap<Dialect, Value>,
     seen: BTreeMap<Dialect, Places>,
+}
+
+/// What shows that a row of a translation, or the way around a trap, works.
+#[derive(Deserialize)]
+struct Covered {
+    traps: Vec<Proof>,
+    rows: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+struct Proof {
+    n: Option<u32>,
+    what: String,
+    #[serde(default)]
+    cases: Vec<String>,
+    #[serde(default)]
+    tests: Vec<String>,
+    left_out: Option<String>,
 }
 
 /// What became of a feature.
@@ -81,6 +100,8 @@ pub(crate) fn page() -> Result<String> {
     let names: Vec<&str> = said.iter().map(|feature| feature.name.as_str()).collect();
     table(&mut out, &CLIENTS, &names, |at, upstream, client| answer(&said[at], upstream, client))?;
     out.push_str(LEFT_OUT);
+    let covered: Covered = serde_json::from_str(COVERAGE).context("coverage.json")?;
+    proofs(&mut out, &covered);
     Ok(out)
 }
 
@@ -103,12 +124,48 @@ const LEFT_OUT: &str = "\n## Left out\n\n\
     dropped; what such tools did in earlier turns is left out in pairs, so that no result stands without its call.\n\
     - More than one choice (`n`, `candidateCount`) exists only where both sides have it.\n\
     - A client's own extra fields are kept where the dialect is the same and named where it is not.\n\
-    - An image by address is never fetched by the gateway: a provider that takes data only answers a 400 that says so.\n\
-    - A signature on plain text (Gemini) and grounding, citations and generated images in an answer are not carried between \
-    dialects.\n\
+    - An image by address is never fetched by the gateway, whose destinations come only from the operator's configuration. For a \
+    provider that takes data only it is a 400 with its place in the client's body, such as \
+    `messages[0].content[1]`; the client sends it inline, or asks a model that fetches.\n\
+    - Of what an answer cites, web pages are carried. Places in the client's own documents, and files of the provider's store, \
+    mean nothing to another dialect. A Messages client gets a page at its block of text and a Gemini client in \
+    `groundingChunks`, both without the stretch of text that it stands for.\n\
+    - An image that a model made is carried between Gemini, Responses (`image_generation_call`) and chat (`images`, as \
+    OpenRouter has it); a Messages client reads a note in its place. Sound in an answer is not carried.\n\
+    - A signature on plain text (Gemini) is not carried: Google does not insist on it.\n\
     - Calls that a model writes as text (`<minimax:tool_call>`, `<|tool_calls_section_begin|>`) stay text: hosts that serve \
     such models parse them, and guessing would turn a quotation into a call.\n\
 ";
+
+/// The golden cases behind all this, and what of the known traps is left out.
+fn proofs(out: &mut String, covered: &Covered) {
+    out.push_str(
+        "\n## Golden cases\n\nWhat a case under `fixtures/` (or a test, where it is no translation) holds fast. A test \
+         sees to it that every one of them is there.\n",
+    );
+    for (group, rows) in &covered.rows {
+        let _ = write!(out, "\n### {group}\n\n| row | cases |\n|---|---|\n");
+        for row in rows.as_array().into_iter().flatten().filter_map(|row| Proof::deserialize(row).ok()) {
+            let _ = writeln!(out, "| {} | {} |", row.what, row.places());
+        }
+    }
+    out.push_str(
+        "\n### Traps\n\nWhat broke others, numbered as in the notes from which this was built.\n\n\
+         | | trap | cases | left out of it |\n|---|---|---|---|\n",
+    );
+    for trap in &covered.traps {
+        let (number, left_out) = (trap.n.unwrap_or_default(), trap.left_out.as_deref().unwrap_or_default());
+        let _ = writeln!(out, "| {number} | {} | {} | {left_out} |", trap.what, trap.places());
+    }
+}
+
+impl Proof {
+    fn places(&self) -> String {
+        let names = self.tests.iter().filter_map(|test| test.rsplit("::").next());
+        let all = self.cases.iter().map(String::as_str).chain(names);
+        all.map(|place| format!("`{place}`")).collect::<Vec<_>>().join(", ")
+    }
+}
 
 /// One table for each first dialect: a row for each feature, a column for each other dialect.
 fn table(

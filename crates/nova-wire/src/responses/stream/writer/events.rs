@@ -10,12 +10,24 @@ pub(super) struct Events {
     place: usize,
     /// The items that are done, as JSON with commas between them.
     done: Vec<u8>,
+    /// How many characters of text there were.
+    said: usize,
 }
 
 impl Events {
     /// The place of the item that is open, or of the next one.
     pub(super) const fn place(&self) -> usize {
         self.place
+    }
+
+    /// How many characters of text there were.
+    pub(super) const fn said(&self) -> usize {
+        self.said
+    }
+
+    /// Counts text.
+    pub(super) fn say(&mut self, text: &str) {
+        self.said += text.chars().count();
     }
 
     /// The items that are done, as JSON with commas between them.

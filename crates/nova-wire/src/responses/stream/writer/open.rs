@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::Events;
+use crate::hub::reply::Citation;
 use crate::responses::free_text::Unwrap;
 use crate::responses::item::{self, Called, Form};
 use crate::splice::quoted;
@@ -35,13 +36,19 @@ pub(super) struct Message {
 struct Part {
     refusal: bool,
     text: String,
+    /// At which character of all the answer's text it begins, and the pages that it cites.
+    from: usize,
+    cited: Vec<Citation>,
     /// Where its events belong.
     at: String,
 }
 
 impl Part {
     fn json(&self) -> Value {
-        if self.refusal { item::refusal_part(&self.text) } else { item::text_part(&self.text) }
+        match self.refusal {
+            true => item::refusal_part(&self.text),
+            false => item::cited_part(&self.text, &self.cited, self.from),
+        }
     }
 
     /// The name of one of its events.
@@ -64,7 +71,7 @@ impl Part {
 
 impl Message {
     pub(super) fn begin(id: String, events: &mut Events, out: &mut Vec<u8>) -> Self {
-        events.begin(&item::message(&id, &[], "in_progress"), out);
+        events.begin(&item::message_item(&id, &[], "in_progress"), out);
         Self { id, parts: Vec::new(), open: None }
     }
 
@@ -74,13 +81,34 @@ impl Message {
         }
         let part = self.open.get_or_insert_with(|| {
             let at = format!("{},\"content_index\":{}", events.at(&self.id), self.parts.len());
-            let part = Part { refusal, text: String::new(), at };
+            let part = Part { refusal, text: String::new(), from: events.said(), cited: Vec::new(), at };
             let json = format!("\"part\":{}", part.json());
             events.write("response.content_part.added", &[part.at.as_bytes(), json.as_bytes()], out);
             part
         });
+        if !refusal {
+            events.say(text);
+        }
         part.text.push_str(text);
         part.event(false, &field("delta", text), events, out);
+    }
+
+    /// Whether a text is open.
+    pub(super) fn is_speaking(&self) -> bool {
+        self.open.as_ref().is_some_and(|part| !part.refusal)
+    }
+
+    /// A page that the open part cites.
+    pub(super) fn cite(&mut self, citation: Citation, events: &mut Events, out: &mut Vec<u8>) {
+        let Some(part) = self.open.as_mut().filter(|part| !part.refusal) else { return };
+        let fields = format!(
+            "{},\"annotation_index\":{},\"annotation\":{}",
+            part.at,
+            part.cited.len(),
+            item::annotation(&citation, part.from)
+        );
+        part.cited.push(citation);
+        events.write("response.output_text.annotation.added", &[fields.as_bytes()], out);
     }
 
     fn end_part(&mut self, events: &mut Events, out: &mut Vec<u8>) {
@@ -96,7 +124,7 @@ impl Message {
     pub(super) fn close(mut self, cut: bool, events: &mut Events, out: &mut Vec<u8>) {
         self.end_part(events, out);
         let status = if cut { "incomplete" } else { "completed" };
-        events.end(&item::message(&self.id, &self.parts, status), out);
+        events.end(&item::message_item(&self.id, &self.parts, status), out);
     }
 }
 
