@@ -60,7 +60,8 @@ pub(crate) async fn answer(
     let panel = match ask(worker, dialect, received, (snapshot, id, started)) {
         Ok(panel) => panel,
         Err(error) => {
-            let known = Known { key: Some(key), model: asked.model, stream: asked.stream };
+            let known =
+                Known { key: Some(key), model: asked.model, stream: asked.stream, ..Known::default() };
             settle::refused(&worker.shared, (id, dialect, started), &known, &error);
             return Err(error);
         }

@@ -182,7 +182,7 @@ impl Bench {
         (id, started): (&RequestId, Instant),
     ) -> Result<Box<pipeline::Call>, GatewayError> {
         let key = Some(Arc::clone(&self.sender.key));
-        let mut known = Known { key, model: self.judge.model.clone(), stream: false };
+        let mut known = Known { key, model: self.judge.model.clone(), ..Known::default() };
         let understood = self.place(body, started, &mut known).inspect_err(|error| {
             settle::refused(&self.worker.shared, (id, Dialect::Chat, started), &known, error);
         })?;

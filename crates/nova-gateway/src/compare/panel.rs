@@ -49,7 +49,12 @@ impl Panel {
         let at = At { snapshot, started, alone: true, mirrored: None };
         let mut placed = Vec::with_capacity(models.len());
         for (index, name) in models.into_iter().enumerate() {
-            let mut known = Known { key: Some(Arc::clone(&sender.key)), model: name.clone(), stream: true };
+            let mut known = Known {
+                key: Some(Arc::clone(&sender.key)),
+                model: name.clone(),
+                stream: true,
+                ..Known::default()
+            };
             let received = Received {
                 key: Arc::clone(&sender.key),
                 permit: None,

@@ -6,6 +6,7 @@
 
 mod artefacts;
 mod authorisations;
+mod aws_profile;
 mod deployments;
 mod feedback;
 mod names;

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::task::JoinHandle;
 
+use super::rename::Rename;
 use super::{KEPT, Keep, LARGEST, MOST_BYTES};
 use crate::pipeline::relay::Outgoing;
 use crate::state::{Shared, Worker};
@@ -29,9 +30,13 @@ pub(crate) async fn keep(
         return response;
     }
     let (head, body) = response.into_parts();
+    let mut rename = Rename::new(format!("resp_{}", worker.next_id().as_str()));
     let body = match body {
         Outgoing::Whole(Some(body)) => {
-            let body = stored_here(&body, &keep);
+            if let Ok(Named { id }) = serde_json::from_slice(&body) {
+                rename.learn(&id);
+            }
+            let body = stored_here(&body, &keep, &rename);
             if let Some(saving) = save(&worker.shared, &keep, &body) {
                 // A failure was logged; the answer is good without it.
                 let _ = saving.await;
@@ -43,6 +48,8 @@ pub(crate) async fn keep(
             decoder: Some(Decoder::new()),
             saving: None,
             held: None,
+            rename,
+            ended: false,
             shared: Arc::clone(&worker.shared),
             keep,
         })),
@@ -51,13 +58,14 @@ pub(crate) async fn keep(
 }
 
 /// The answer, saying what its client asked for and not what the provider was told.
-fn stored_here(body: &Bytes, keep: &Keep) -> Bytes {
+fn stored_here(body: &Bytes, keep: &Keep, rename: &Rename) -> Bytes {
     let Ok(fields) = splice::fields(body) else { return body.clone() };
     let mut edits = vec![Edit::Set("store", b"true".to_vec())];
     if let Some(previous) = &keep.previous {
         let previous = serde_json::Value::from(previous.as_str()).to_string();
         edits.push(Edit::Set("previous_response_id", previous.into_bytes()));
     }
+    edits.extend(rename.json().map(|id| Edit::Set("id", id)));
     Bytes::from(splice::apply(body, &fields, &edits))
 }
 
@@ -76,7 +84,7 @@ fn said_here(chunk: Bytes, keep: &Keep) -> Bytes {
 }
 
 /// Every value of this field that is `old`, made `new`.
-fn replaced(bytes: &[u8], (field, old): (&[u8], &[u8]), new: &[u8]) -> Vec<u8> {
+pub(super) fn replaced(bytes: &[u8], (field, old): (&[u8], &[u8]), new: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len() + 64);
     let mut at = 0;
     for found in memmem::find_iter(bytes, field) {
@@ -136,6 +144,8 @@ struct Keeping {
     saving: Option<JoinHandle<()>>,
     /// What goes out once the answer is kept.
     held: Option<Bytes>,
+    rename: Rename,
+    ended: bool,
     shared: Arc<Shared>,
     keep: Box<Keep>,
 }
@@ -159,6 +169,12 @@ impl Keeping {
         }
         let mut saving = None;
         while let Some(event) = decoder.next_event() {
+            if !self.rename.is_known()
+                && let Ok(Ending { response, .. }) = serde_json::from_slice(event.data)
+                && let Ok(Named { id }) = serde_json::from_str(response.get())
+            {
+                self.rename.learn(&id);
+            }
             let ends = match event.name {
                 Some(name) => matches!(name, b"response.completed" | b"response.incomplete"),
                 // Some providers leave the names out.
@@ -170,7 +186,8 @@ impl Keeping {
             if let Ok(Ending { kind: "response.completed" | "response.incomplete", response }) =
                 serde_json::from_slice(event.data)
             {
-                let response = stored_here(&Bytes::copy_from_slice(response.get().as_bytes()), &self.keep);
+                let response = Bytes::copy_from_slice(response.get().as_bytes());
+                let response = stored_here(&response, &self.keep, &self.rename);
                 saving = save(&self.shared, &self.keep, &response);
             }
         }
@@ -197,15 +214,27 @@ impl Body for Keeping {
         if let Some(held) = self.held.take() {
             return Poll::Ready(Some(Ok(Frame::data(held))));
         }
-        let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
-        let Some(Ok(frame)) = frame else { return Poll::Ready(frame) };
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let frame = match ready!(Pin::new(&mut self.inner).poll_frame(context)) {
+            Some(Ok(frame)) => frame,
+            Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+            None => {
+                self.ended = true;
+                let rest = self.rename.end();
+                return Poll::Ready((!rest.is_empty()).then(|| Ok(Frame::data(rest))));
+            }
+        };
         let chunk = match frame.into_data() {
             Ok(chunk) => chunk,
             Err(frame) => return Poll::Ready(Some(Ok(frame))),
         };
         let saving = self.look(&chunk);
-        let chunk = said_here(chunk, &self.keep);
+        let chunk = said_here(self.rename.events(chunk), &self.keep);
         match saving {
+            // An event whose end has not come waits for it.
+            None if chunk.is_empty() => self.poll_frame(context),
             None => Poll::Ready(Some(Ok(Frame::data(chunk)))),
             Some(saving) => {
                 self.saving = Some(saving);

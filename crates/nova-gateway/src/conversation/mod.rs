@@ -3,6 +3,7 @@
 //! The gateway keeps them itself, so that any upstream can continue any conversation: the items of earlier
 //! turns are put in front of a request's own (`resume`), and the answer is kept before its last byte goes
 //! out (`keep`), so that the client's next request finds it. A request without history goes out as it came.
+//! `rename` sees to it that no two answers have one id.
 //! `stored` answers `GET`, `DELETE` and the rest of `/v1/responses/{id}`.
 //!
 //! Invariants: an answer is found by the key that it was given to; where nothing is kept, a request that
@@ -10,6 +11,7 @@
 
 mod items;
 mod keep;
+mod rename;
 mod resume;
 mod stored;
 

@@ -20,8 +20,8 @@ use serde_json::{Value, json};
 pub(crate) use self::calibration::Calibration;
 use crate::error::GatewayError;
 use crate::pipeline::relay::Outgoing;
-use crate::pipeline::{self, Asked, Known};
-use crate::snapshot::Deployment;
+use crate::pipeline::{self, Asked, Known, settle};
+use crate::snapshot::{Deployment, Snapshot};
 use crate::state::Worker;
 
 /// A count.
@@ -39,10 +39,18 @@ pub(crate) async fn answer(
     request: Request<Incoming>,
 ) -> Response<Outgoing> {
     let path = asked.dialect;
+    let started = Instant::now();
     let id = worker.next_id();
-    let mut response = match count(worker, &mut asked, request, path).await {
-        Ok(response) => response,
+    let snapshot = worker.shared.snapshot.load_full();
+    let mut known = Known { path: Some(record(path)), ..Known::default() };
+    let at = (&*snapshot, started);
+    let mut response = match count(worker, &mut asked, request, at, &mut known).await {
+        Ok(count) => {
+            settle::counted(&worker.shared, (&id, asked.dialect, started), &known, count.by);
+            respond(count, path)
+        }
         Err(error) => {
+            settle::refused(&worker.shared, (&id, asked.dialect, started), &known, &error);
             worker.shared.metrics.refused(path, &error);
             error.response(path, id.as_str()).map(Outgoing::whole)
         }
@@ -51,22 +59,22 @@ pub(crate) async fn answer(
     response
 }
 
-async fn count(
+async fn count<'s>(
     worker: &Worker,
     asked: &mut Asked,
     request: Request<Incoming>,
-    path: Dialect,
-) -> Result<Response<Outgoing>, GatewayError> {
-    let snapshot = worker.shared.snapshot.load_full();
-    let at = (&*snapshot, Instant::now());
-    let understood = pipeline::understand(worker, asked, request, at, &mut Known::default()).await?;
+    (snapshot, started): (&'s Snapshot, Instant),
+    known: &mut Known,
+) -> Result<Count<'s>, GatewayError> {
+    let understood = pipeline::understand(worker, asked, request, (snapshot, started), known).await?;
+    known.model.clone_from(&understood.peek.model);
     let first =
         understood.route.plan.attempts.iter().find_map(|attempt| snapshot.deployment(attempt.deployment));
     let estimate = understood.peek.prompt_estimate.max(1);
-    let count = match first {
+    Ok(match first {
         None => Count { tokens: estimate, by: None },
         Some(deployment) => {
-            match native::ask(worker, &snapshot, deployment, (asked.dialect, &understood)).await {
+            match native::ask(worker, snapshot, deployment, (asked.dialect, &understood)).await {
                 Some(tokens) => {
                     deployment.calibration.observe(estimate, tokens);
                     Count { tokens, by: Some(deployment) }
@@ -74,8 +82,16 @@ async fn count(
                 None => Count { tokens: deployment.calibration.correct(estimate), by: None },
             }
         }
-    };
-    Ok(respond(count, path))
+    })
+}
+
+/// The path as usage records have it.
+const fn record(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Gemini => "/models/{model}:countTokens",
+        Dialect::Responses => "/responses/input_tokens",
+        Dialect::Chat | Dialect::Messages | Dialect::Converse => "/messages/count_tokens",
+    }
 }
 
 fn respond(count: Count<'_>, dialect: Dialect) -> Response<Outgoing> {

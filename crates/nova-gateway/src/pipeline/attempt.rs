@@ -200,8 +200,7 @@ async fn one(
 
 /// The deployment's own headers, and what a Messages client switches on where its request is passed through.
 ///
-/// Hosts that take the dialect inside an envelope of their own (Bedrock, Vertex) refuse features that they do not
-/// know, and are not told.
+/// Hosts that take the dialect inside an envelope of their own (Bedrock, Vertex) are told in the body.
 pub(crate) fn headers<'a>(
     beta: Option<&HeaderValue>,
     client: Dialect,
@@ -211,7 +210,7 @@ pub(crate) fn headers<'a>(
         Some(beta)
             if client == Dialect::Messages
                 && mount.dialect == Dialect::Messages
-                && mount.quirks.omit.is_none() =>
+                && mount.quirks.betas.is_none() =>
         {
             let mut headers = mount.headers.clone();
             headers.push((HeaderName::from_static("anthropic-beta"), beta.clone()));
@@ -225,8 +224,16 @@ pub(crate) fn headers<'a>(
 fn outbound(call: &Call, deployment: &Deployment, target: &Target<'_>) -> Result<Outbound, Stumble> {
     let recall = |id: &str| call.receipt.shared.recall.find(call.receipt.key.id, id);
     let past = Past { provider: &deployment.provider, recall: Some(&recall) };
-    let outbound = nova_wire::translate::request_after(call.dialect, &call.body, &call.peek, target, &past)
-        .map_err(|bad| Stumble::Unfit(bad.into()))?;
+    let mut outbound =
+        nova_wire::translate::request_after(call.dialect, &call.body, &call.peek, target, &past)
+            .map_err(|bad| Stumble::Unfit(bad.into()))?;
+    if let (Some(taken), Some(beta)) = (&target.quirks.betas, &call.beta)
+        && (call.dialect, target.dialect) == (Dialect::Messages, Dialect::Messages)
+    {
+        let asked = beta.to_str().unwrap_or_default();
+        let lost = nova_wire::messages::betas::put(&mut outbound.body, asked, taken);
+        outbound.dropped.extend(lost.map_err(|bad| Stumble::Unfit(bad.into()))?);
+    }
     if call.strict && !outbound.dropped.is_empty() {
         let fields: Vec<String> = outbound.dropped.iter().map(|name| format!("`{name}`")).collect();
         let message = format!(

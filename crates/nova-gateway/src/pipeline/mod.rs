@@ -188,6 +188,8 @@ pub(crate) struct Known {
     pub(crate) key: Option<Arc<Key>>,
     pub(crate) model: String,
     pub(crate) stream: bool,
+    /// What its path is called in records, where that is not the dialect's own.
+    pub(crate) path: Option<&'static str>,
 }
 
 /// A request of somebody whom we know, read.

@@ -11,6 +11,7 @@ use nova_wire::{Dialect, Meter, Usage};
 use crate::error::{Code, GatewayError};
 use crate::pipeline::Known;
 use crate::pipeline::reserve::{About, Receipt};
+use crate::snapshot::Deployment;
 use crate::state::{RequestId, Shared};
 
 /// How a request ended.
@@ -166,9 +167,36 @@ pub(crate) fn refused(
         total_us: duration_us(elapsed),
         overhead_us: duration_us(elapsed),
         error_code: Some(row.word.into()),
+        path: known.path.unwrap_or(dialect.path()).into(),
         ..UsageRecord::new(id.as_str(), started_ms, dialect, Arc::from(known.model.as_str()))
     });
     log(&record, Some(error));
+    shared.usage.submit(record);
+}
+
+/// Writes the record of a count of tokens, which costs nothing and has no tokens of its own.
+pub(crate) fn counted(
+    shared: &Shared,
+    (id, dialect, started): (&RequestId, Dialect, Instant),
+    known: &Known,
+    by: Option<&Deployment>,
+) {
+    let Some(key) = &known.key else { return };
+    let elapsed = started.elapsed();
+    let started_ms = shared.now_ms() - i64::try_from(elapsed.as_millis()).unwrap_or(0);
+    let record = Box::new(UsageRecord {
+        key_id: Some(key.id),
+        outcome: Recorded::Ok,
+        status: 200,
+        model_answered: by.map(|deployment| Arc::clone(&deployment.model)),
+        provider: by.map(|deployment| Arc::clone(&deployment.provider)),
+        deployment: by.map(|deployment| Arc::clone(&deployment.name)),
+        total_us: duration_us(elapsed),
+        overhead_us: if by.is_some() { 0 } else { duration_us(elapsed) },
+        path: known.path.unwrap_or(dialect.path()).into(),
+        ..UsageRecord::new(id.as_str(), started_ms, dialect, Arc::from(known.model.as_str()))
+    });
+    log(&record, None);
     shared.usage.submit(record);
 }
 

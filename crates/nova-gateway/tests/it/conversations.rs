@@ -84,24 +84,70 @@ async fn a_streamed_answer_is_kept_before_its_last_event_goes_out() {
     assert_eq!(text.matches(&said).count(), 3, "created, in progress, completed: {text}");
 }
 
+/// An id as OpenAI gives it.
+const FIRST: &str = "resp_68af0c1de5a88193b6a2c4f0aa11bb22";
+
+/// An answer of a provider that speaks Responses itself.
+fn native(id: &str) -> Value {
+    let text = json!([{ "type": "output_text", "text": "One.", "annotations": [] }]);
+    let output = json!([
+        { "type": "reasoning", "id": "rs_1", "summary": [] },
+        { "type": "message", "id": "msg_1", "status": "completed", "role": "assistant", "content": text },
+    ]);
+    let usage = json!({ "input_tokens": 5, "output_tokens": 2, "total_tokens": 7 });
+    json!({
+        "id": id, "object": "response", "created_at": 1, "status": "completed", "model": "m", "output": output,
+        "usage": usage, "store": false,
+    })
+}
+
+#[tokio::test]
+async fn a_provider_that_gives_an_id_twice_loses_no_conversation() {
+    let event = |kind: &str, response: Value| {
+        format!("event: {kind}\ndata: {}\n\n", json!({ "type": kind, "response": response }))
+    };
+    let delta = "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"item_id\":\"msg_1\",\"output_index\":1,\"content_index\":0,\"delta\":\"One.\"}\n\n";
+    let stream = [
+        event("response.created", json!({ "id": "resp_7", "status": "in_progress", "output": [] })),
+        delta.to_owned(),
+        event("response.completed", native("resp_7")),
+    ];
+    let upstream = ScriptedUpstream::start([
+        Script::json(200, &[], native("resp_7").to_string()),
+        Script::sse(&stream.each_ref().map(String::as_str)),
+        Script::json(200, &[], native("resp_7").to_string()),
+        Script::json(200, &[], native("resp_7").to_string()),
+    ])
+    .await;
+    let gateway = TestGateway::start(&provider(&upstream.url(), "responses")).await;
+    let one = gateway.post("/v1/responses", ask(json!("A?"), &json!({}))).await.json()["id"].clone();
+    let asked = ask(json!("Other?"), &json!({ "stream": true }));
+    let other = gateway.open_stream("/v1/responses", asked).await.read_to_end().await;
+    assert!(!other.contains("resp_7"), "{other}");
+    let said: Vec<&str> = other.split("\"id\":\"resp_").skip(1).map(|rest| &rest[..32]).collect();
+    assert_eq!((said.len(), said[0]), (2, said[1]), "{other}");
+    let other = format!("resp_{}", said[0]);
+    let said_before = async |previous: &str| {
+        let reply = gateway
+            .post("/v1/responses", ask(json!("Go on"), &json!({ "previous_response_id": previous })))
+            .await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        upstream.requests().pop().unwrap().json()["input"][0]["content"][0]["text"].clone()
+    };
+    assert_eq!(said_before(one.as_str().unwrap()).await, "A?");
+    assert_eq!(said_before(&other).await, "Other?");
+}
+
 #[tokio::test]
 async fn a_provider_of_the_same_dialect_is_sent_the_whole_history() {
-    let answer = |id: &str| {
-        let text = json!([{ "type": "output_text", "text": "One.", "annotations": [] }]);
-        let output = json!([
-            { "type": "reasoning", "id": "rs_1", "summary": [] },
-            { "type": "message", "id": "msg_1", "status": "completed", "role": "assistant", "content": text },
-        ]);
-        let usage = json!({ "input_tokens": 5, "output_tokens": 2, "total_tokens": 7 });
-        let body = json!({ "id": id, "object": "response", "created_at": 1, "status": "completed", "model": "m", "output": output, "usage": usage, "store": false });
-        Script::json(200, &[], body.to_string())
-    };
-    let upstream = ScriptedUpstream::start([answer("resp_1"), answer("resp_2")]).await;
+    let answers = [FIRST, "resp_second"].map(|id| Script::json(200, &[], native(id).to_string()));
+    let upstream = ScriptedUpstream::start(answers).await;
     let gateway = TestGateway::start(&provider(&upstream.url(), "responses")).await;
     let first = gateway.post("/v1/responses", ask(json!("A?"), &json!({}))).await;
     assert_eq!((first.status, &first.json()["store"]), (200, &json!(true)), "{}", first.text());
+    assert_eq!(first.json()["id"], FIRST);
     let second =
-        gateway.post("/v1/responses", ask(json!("B?"), &json!({ "previous_response_id": "resp_1" }))).await;
+        gateway.post("/v1/responses", ask(json!("B?"), &json!({ "previous_response_id": FIRST }))).await;
     assert_eq!(second.status, 200, "{}", second.text());
     assert_eq!(upstream.requests()[0].json().get("store"), None, "what needs no history goes out as it came");
     let sent = upstream.requests()[1].json();

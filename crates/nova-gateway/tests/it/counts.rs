@@ -63,6 +63,28 @@ async fn an_estimate_says_so_is_never_zero_and_sees_system_tools_and_images() {
 }
 
 #[tokio::test]
+async fn a_count_leaves_a_record_that_costs_nothing() {
+    let upstream = ScriptedUpstream::answering(|_| Script::json(200, &[], chat_reply("Hi."))).await;
+    let gateway = TestGateway::start(&provider(&upstream.url(), "chat")).await;
+    for (path, recorded) in [
+        ("/v1/messages/count_tokens", "/messages/count_tokens"),
+        ("/v1/responses/input_tokens", "/responses/input_tokens"),
+        ("/v1beta/models/test-model:countTokens", "/models/{model}:countTokens"),
+    ] {
+        let reply = gateway.post(path, body(path, "Hi").to_string()).await;
+        let record = gateway.record(reply.header("x-request-id")).await;
+        assert_eq!((&record["path"], &record["outcome"]), (&json!(recorded), &json!("ok")), "{record}");
+        assert_eq!((&record["usage"]["input"], gateway.cost_nanos(&record)), (&json!(0), 0), "{record}");
+        assert_eq!(record["model_asked"], "test-model");
+    }
+    let unknown = r#"{"model":"nothing","messages":[{"role":"user","content":"Hi"}]}"#;
+    let bad = gateway.post("/v1/messages/count_tokens", unknown).await;
+    assert_eq!(bad.status, 404, "{}", bad.text());
+    let record = gateway.record(bad.header("x-request-id")).await;
+    assert_eq!((&record["path"], &record["status"]), (&json!("/messages/count_tokens"), &json!(404)));
+}
+
+#[tokio::test]
 async fn estimates_learn_from_what_the_model_reports() {
     let reply = chat_reply("Hi.").replace("\"prompt_tokens\":7", "\"prompt_tokens\":900");
     let upstream = ScriptedUpstream::answering(move |_| Script::json(200, &[], &reply)).await;

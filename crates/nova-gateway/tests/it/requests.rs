@@ -134,6 +134,26 @@ async fn a_strict_request_is_refused_rather_than_cut_down() {
 }
 
 #[tokio::test]
+async fn hosts_with_an_envelope_are_told_of_the_features_that_they_know_in_the_body() {
+    let upstream = ScriptedUpstream::answering(|_| Script::json(200, &[], messages_reply("Hi."))).await;
+    let quirks = "quirks: { omit: [model], betas: [context-1m-2025-08-07] }, base_url";
+    let config = provider(&upstream.url(), "messages").replacen("base_url", quirks, 1);
+    let gateway = TestGateway::start(&config).await;
+    let headers = [("anthropic-beta", "claude-code-20250219,context-1m-2025-08-07")];
+    let reply = gateway.post_with("/v1/messages", hello(), &headers).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    assert_eq!(reply.header("x-novastack-dropped"), "anthropic-beta.claude-code-20250219");
+    let sent = upstream.requests().pop().unwrap();
+    assert_eq!(sent.header("anthropic-beta"), None);
+    assert_eq!(sent.json()["anthropic_beta"], json!(["context-1m-2025-08-07"]));
+    let strict = [headers[0], ("x-novastack-strict", "true")];
+    assert_eq!(gateway.post_with("/v1/messages", hello(), &strict).await.status, 400);
+    let plain = gateway.post("/v1/messages", hello()).await;
+    assert_eq!((plain.status, plain.header("x-novastack-dropped")), (200, ""), "{}", plain.text());
+    assert_eq!(upstream.requests().pop().unwrap().json().get("anthropic_beta"), None);
+}
+
+#[tokio::test]
 async fn what_a_messages_client_switches_on_reaches_a_provider_of_its_dialect_alone() {
     for (dialect, answer, told) in [
         ("messages", messages_reply("Hi."), Some("context-management-2025-06-27")),

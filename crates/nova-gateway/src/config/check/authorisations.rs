@@ -1,15 +1,15 @@
 //! What authorises requests to each provider, from the file and from the environment.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use http::HeaderName;
 use nova_catalog::yaml::Located;
 use nova_catalog::{Auth, Catalog, Provider};
 use nova_upstream::{AwsKey, Credential, CredentialId};
 
-use super::Checker;
 use super::places::Places;
+use super::{Checker, aws_profile};
 use crate::config::problem::{Problem, did_you_mean};
 use crate::config::raw::{RawConfig, RawCredential};
 
@@ -164,7 +164,9 @@ impl Checker<'_> {
         }
         match &provider.auth {
             Auth::AwsSigv4(_) => {
-                let access = self.env.variable("AWS_ACCESS_KEY_ID")?;
+                let Some(access) = self.env.variable("AWS_ACCESS_KEY_ID") else {
+                    return self.of_aws_profile(provider, places);
+                };
                 let secret = self.env.variable("AWS_SECRET_ACCESS_KEY")?;
                 let session = self.env.variable("AWS_SESSION_TOKEN");
                 let key = AwsKey {
@@ -184,6 +186,23 @@ impl Checker<'_> {
             }
             Auth::Bearer | Auth::Header(_) | Auth::None => None,
         }
+    }
+}
+
+impl Checker<'_> {
+    /// The key in AWS's credentials file, for who names a profile. One without a key (a role, a login by SSO) may be
+    /// meant for other programs, and is no fault.
+    fn of_aws_profile(
+        &self,
+        provider: &Provider,
+        places: &Places,
+    ) -> Option<(&'static str, Result<Option<Credential>, String>)> {
+        let profile = self.env.variable("AWS_PROFILE")?;
+        let path = self.env.variable("AWS_SHARED_CREDENTIALS_FILE").map(PathBuf::from);
+        let path = path.or_else(|| Some(Path::new(&self.env.variable("HOME")?).join(".aws/credentials")))?;
+        let text = self.env.file(&path).ok()?;
+        let key = aws_profile::key(&text, &profile)?;
+        Some(("AWS_PROFILE", credential((provider, places), &provider.id, Given::Aws(key))))
     }
 }
 

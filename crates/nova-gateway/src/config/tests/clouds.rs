@@ -30,6 +30,29 @@ fn the_environment_is_enough_for_every_cloud() {
 }
 
 #[test]
+fn a_profile_of_aws_is_read_where_one_is_named() {
+    let made = |profile: Option<&'static str>| {
+        let variable = move |name: &str| match name {
+            "AWS_PROFILE" => profile.map(str::to_owned),
+            "AWS_REGION" => Some("eu-west-1".to_owned()),
+            "HOME" => Some("~".to_owned()),
+            _ => None,
+        };
+        let file = |path: &Path| match path == Path::new("~/.aws/credentials") {
+            true => Ok("[work]\naws_access_key_id = AKIA\naws_secret_access_key = s\n[sso]\nsso_session = x"
+                .to_owned()),
+            false => Err(io::ErrorKind::NotFound.into()),
+        };
+        let mut config = Config::defaults(&Env::new(variable, file)).unwrap();
+        config.deployments.retain(|deployment| &*deployment.model == "nova-pro");
+        config.deployments.len()
+    };
+    assert_eq!(made(Some("work")), 1);
+    // Whoever named no profile, or one without a key, has it for other programs.
+    assert_eq!([made(None), made(Some("sso")), made(Some("absent"))], [0, 0, 0]);
+}
+
+#[test]
 fn half_of_what_a_cloud_needs_makes_no_deployment_and_no_error() {
     for variables in [
         &[("AZURE_OPENAI_API_KEY", "k")][..],

@@ -61,7 +61,7 @@ pub(crate) async fn answer(
 ) -> Response<Outgoing> {
     let started = Instant::now();
     let id = worker.next_id();
-    let mut known = Known::default();
+    let mut known = Known { path: Some(service.path()), ..Known::default() };
     let answered = match understand(worker, service, request, (&id, started, &mut known)).await {
         Ok(passing) => tries::ask(worker, passing).await,
         Err(error) => {
