@@ -4,7 +4,7 @@
 //! where it was asked for; `[DONE]`. Every chunk has id, object, created, model and fingerprint.
 
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::chat::message;
 use crate::chat::reply::{annotation, finish_word, usage_json};
@@ -31,6 +31,8 @@ pub struct Writer {
     started: bool,
     closed: bool,
     calls: Vec<Call>,
+    /// How many entries of each list there were.
+    entries: [(&'static str, u64); 3],
     finish: Finish,
     usage: Option<Usage>,
 }
@@ -67,6 +69,7 @@ impl Writer {
             started: false,
             closed: false,
             calls: Vec::new(),
+            entries: [("annotations", 0), ("images", 0), ("reasoning_details", 0)],
             finish: Finish::Unsaid,
             usage: None,
         }
@@ -84,17 +87,14 @@ impl Writer {
             }
             Delta::Thinking(text) if self.want_thinking => self.field("reasoning_content", &text, out),
             Delta::Signature(signature) if self.want_thinking => {
-                self.field(
-                    "reasoning_details",
-                    &[json!({"type": "reasoning.text", "signature": signature})],
-                    out,
-                );
+                let detail = json!({"type": "reasoning.text", "signature": signature});
+                self.entry("reasoning_details", detail, out);
             }
             Delta::Thinking(_) | Delta::Signature(_) | Delta::RedactedThinking(_) => self.start(out),
             Delta::Text(text) => self.field("content", &text, out),
             Delta::Refusal(text) => self.field("refusal", &text, out),
-            Delta::Citation(citation) => self.field("annotations", &[annotation(&citation)], out),
-            Delta::Image(image) => self.field("images", &[message::image(&image)], out),
+            Delta::Citation(citation) => self.entry("annotations", annotation(&citation), out),
+            Delta::Image(image) => self.entry("images", message::image(&image), out),
             Delta::ToolStart { index, id, name, .. } => self.start_call(index, id, &name, out),
             Delta::ToolArguments { index, json } => self.arguments(index, &json, out),
             Delta::ToolEnd { index } => self.end_call(index, out),
@@ -147,6 +147,15 @@ impl Writer {
         if !std::mem::replace(&mut self.started, true) {
             self.chunk(b"{\"role\":\"assistant\",\"content\":\"\"}", out);
         }
+    }
+
+    /// A chunk with one entry of a list. OpenAI's SDK puts lists together by the `index` of their entries.
+    fn entry(&mut self, name: &'static str, mut entry: Value, out: &mut Vec<u8>) {
+        if let Some((_, count)) = self.entries.iter_mut().find(|(known, _)| *known == name) {
+            entry["index"] = (*count).into();
+            *count += 1;
+        }
+        self.field(name, &[entry], out);
     }
 
     /// A chunk with one field in its delta.
