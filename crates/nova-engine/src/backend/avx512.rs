@@ -1,156 +1,270 @@
 //! Kernels for AVX-512 with VNNI (Intel since Ice Lake, AMD since Zen 4).
 
 use std::arch::x86_64::{
-    __m512, _mm512_add_ps, _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_load_si512,
-    _mm512_loadu_ps, _mm512_mask_blend_ps, _mm512_max_ps, _mm512_mul_ps, _mm512_reduce_add_ps,
-    _mm512_reduce_max_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+    __m512, __m512d, _CMP_LT_OQ, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_storeu_ps, _mm512_add_epi64,
+    _mm512_add_pd, _mm512_add_ps, _mm512_castpd_si512, _mm512_castps_si512, _mm512_castsi512_pd,
+    _mm512_castsi512_ps, _mm512_cmp_ps_mask, _mm512_cvtepi32_ps, _mm512_cvtpd_ps, _mm512_cvtph_ps,
+    _mm512_cvtps_pd, _mm512_cvtps_ph, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_load_si512,
+    _mm512_loadu_pd, _mm512_loadu_ps, _mm512_mask_blend_pd, _mm512_mask_or_epi32, _mm512_max_ps,
+    _mm512_mul_pd, _mm512_mul_ps, _mm512_permutex2var_pd, _mm512_set1_epi32, _mm512_set1_epi64,
+    _mm512_set1_pd, _mm512_set1_ps, _mm512_setzero_ps, _mm512_slli_epi64, _mm512_storeu_ps, _mm512_sub_pd,
+    _mm512_sub_ps, _mm512_test_epi64_mask,
 };
 
-use super::activation::{ActBlock, exp};
-use super::attention::Query;
-use super::pack::{LANES, Tile};
+use super::activation::{self, ActBlock};
+use super::attention::{Query, Share};
+use super::float::{LOWEST, POWERS, ROUND_F64, SCALE, TERMS};
+use super::pack::{LANES, QUADS, Tile};
+use super::scalar::{self, shrink_and_weight};
 
-/// Products of one tile with `M` rows: eight dot-product instructions per block and row.
+/// Products of one tile with `M` rows.
+///
+/// Two rows at a time: their sixteen sums (see `scalar::tile`) fill half of the registers, and what a tile's weights cost
+/// to load again, from the nearest cache, hides behind the sums.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 pub(super) fn tile<const M: usize>(tile: Tile<'_>, rows: [&[ActBlock]; M]) -> [[f32; LANES]; M] {
-    if tile.offsets.is_empty() { products::<M, false>(tile, rows) } else { products::<M, true>(tile, rows) }
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn products<const M: usize, const OFFSETS: bool>(
-    tile: Tile<'_>,
-    rows: [&[ActBlock]; M],
-) -> [[f32; LANES]; M] {
-    let blocks = tile.blocks.len();
-    // One check here instead of one per block and row below.
-    let rows = rows.map(|row| &row[..blocks]);
-    let mut totals = [_mm512_setzero_ps(); M];
-    for (b, lines) in tile.blocks.iter().enumerate() {
-        let mut sums = [_mm512_set1_epi32(0); M];
-        for (sum, row) in sums.iter_mut().zip(rows) {
-            *sum = _mm512_set1_epi32(row[b].bias);
-        }
-        for (g, line) in lines.iter().enumerate() {
-            // SAFETY: a `Line` is 64 bytes long and aligned to 64 bytes.
-            let weights = unsafe { _mm512_load_si512(line.0.as_ptr().cast()) };
-            for m in 0..M {
-                sums[m] = _mm512_dpbusd_epi32(sums[m], weights, _mm512_set1_epi32(rows[m][b].words[g]));
-            }
-        }
-        let scales = load(&tile.scales[b].0);
-        for m in 0..M {
-            let scale = _mm512_mul_ps(scales, _mm512_set1_ps(rows[m][b].scale));
-            totals[m] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[m]), scale, totals[m]);
-        }
-        if OFFSETS {
-            let offsets = load(&tile.offsets[b].0);
-            for m in 0..M {
-                totals[m] = _mm512_fmadd_ps(offsets, _mm512_set1_ps(rows[m][b].sum), totals[m]);
-            }
-        }
-    }
-    // Loops here and above, not closures handed to the standard library: those are compiled without the instructions.
     let mut out = [[0.0; LANES]; M];
-    for (out, total) in out.iter_mut().zip(totals) {
-        store(out, total);
+    let ((pairs, last), (pairs_out, last_out)) = (rows.as_chunks::<2>(), out.as_chunks_mut::<2>());
+    for (pair, out) in pairs.iter().zip(pairs_out) {
+        products(tile, *pair, out);
+    }
+    for (row, out) in last.iter().zip(last_out) {
+        products(tile, [*row], std::array::from_mut(out));
     }
     out
 }
 
-/// Attention of `G` heads for one row; see `scalar::attend` for what it computes.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-pub(super) fn attend<const G: usize>(query: Query<'_, G>, scores: &mut [f32], out: &mut [f32]) {
-    let stride = query.len.next_multiple_of(LANES);
-    let most = all_scores(&query, stride, scores);
-    let mut scale = [0.0; G];
-    for g in 0..G {
-        let mut sum = _mm512_setzero_ps();
-        for chunk in scores[g * stride..(g + 1) * stride].as_chunks_mut::<LANES>().0 {
-            for score in chunk.iter_mut() {
-                *score = exp(*score - most[g]);
-            }
-            sum = _mm512_add_ps(sum, load(chunk));
-        }
-        // Positions past the end entered as the lowest score, so at most 15 · 10⁻³⁸ of them is in the sum.
-        scale[g] = 1.0 / _mm512_reduce_add_ps(sum);
-    }
-    let size = query.head_size;
-    let mut from = 0;
-    while from < size {
-        from += match size - from {
-            64.. => weigh::<G, 4>(&query, (scores, stride), scale, from, out),
-            _ => weigh::<G, 1>(&query, (scores, stride), scale, from, out),
-        };
+fn products<const M: usize>(tile: Tile<'_>, rows: [&[ActBlock]; M], out: &mut [[f32; LANES]; M]) {
+    // Weights with offsets are unsigned as they are, the others are stored with 128 added: the instruction multiplies
+    // unsigned by signed bytes.
+    if tile.offsets.is_empty() {
+        sums::<M, true>(tile, rows, out);
+    } else {
+        sums::<M, false>(tile, rows, out);
     }
 }
 
-/// Scores of all positions and heads; returns each head's largest.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn all_scores<const G: usize>(query: &Query<'_, G>, stride: usize, scores: &mut [f32]) -> [f32; G] {
-    let lowest = _mm512_set1_ps(f32::MIN);
-    let mut most = [lowest; G];
-    let heads = query.heads.map(|head| &head[..query.head_size]);
+fn sums<const M: usize, const FLIPPED: bool>(
+    tile: Tile<'_>,
+    mut rows: [&[ActBlock]; M],
+    out: &mut [[f32; LANES]; M],
+) {
+    let blocks = tile.blocks.len();
+    // One check here instead of one per block and row below. Loops here and below, not closures handed to the standard
+    // library: those are compiled without the instructions.
+    for row in &mut rows {
+        *row = &row[..blocks];
+    }
+    let mut sums = [[_mm512_setzero_ps(); QUADS]; M];
+    let mut offset = [_mm512_setzero_ps(); M];
+    for (b, lines) in tile.blocks.iter().enumerate() {
+        let scales = load(&tile.scales[b].0);
+        let mut scale = [scales; M];
+        for m in 0..M {
+            scale[m] = _mm512_mul_ps(scales, _mm512_set1_ps(rows[m][b].scale));
+        }
+        for g in 0..QUADS {
+            // SAFETY: a `Line` is 64 bytes long and aligned to 64 bytes.
+            let weights = unsafe { _mm512_load_si512(lines[g].0.as_ptr().cast()) };
+            for m in 0..M {
+                let row = &rows[m][b];
+                let none = _mm512_set1_epi32(if FLIPPED { row.biases[g] } else { 0 });
+                let product = _mm512_dpbusd_epi32(none, weights, _mm512_set1_epi32(row.words[g]));
+                sums[m][g] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(product), scale[m], sums[m][g]);
+            }
+        }
+        if !FLIPPED {
+            let offsets = load(&tile.offsets[b].0);
+            for m in 0..M {
+                offset[m] = _mm512_fmadd_ps(offsets, _mm512_set1_ps(rows[m][b].sum), offset[m]);
+            }
+        }
+    }
+    for m in 0..M {
+        let [a, b, c, d, e, f, g, h] = sums[m];
+        let even = _mm512_add_ps(_mm512_add_ps(a, e), _mm512_add_ps(c, g));
+        let odd = _mm512_add_ps(_mm512_add_ps(b, f), _mm512_add_ps(d, h));
+        let sum = _mm512_add_ps(even, odd);
+        store(&mut out[m], if FLIPPED { sum } else { _mm512_add_ps(sum, offset[m]) });
+    }
+}
+
+/// SwiGLU: the reference's code, compiled for these instructions.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,fma")]
+pub(super) fn swiglu(gate: &mut [f32], up: &[f32]) {
+    activation::swiglu::<true>(gate, up);
+}
+
+/// Rotary positions: the reference's code, compiled for these instructions.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,fma")]
+pub(super) fn rotate(heads: &mut [f32], turns: &[(f32, f32)]) {
+    activation::rotate::<true>(heads, turns);
+}
+
+/// Attention of `G` heads for one row; see `scalar::attend` for what it computes.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,fma")]
+pub(super) fn attend<const G: usize>(query: Query<'_, G>, scores: &mut [f32], out: &mut [f32]) -> [Share; G] {
+    let size = query.head_size;
+    if !size.is_multiple_of(32) {
+        return scalar::attend::<G, true>(query, scores, out);
+    }
+    let stride = query.len.next_multiple_of(LANES);
+    all_scores(&query, stride, scores);
+    let mut shares = scalar::distances::<G>(scores, stride, query.len);
+    for chunk in scores[..G * stride].as_chunks_mut::<LANES>().0 {
+        let weights = weights(load(chunk));
+        store(chunk, weights);
+    }
+    let mut from = 0;
+    while from < size {
+        let totals;
+        (from, totals) = match size - from {
+            64.. => (from + 64, weigh::<G, 4>(&query, (scores, stride), from, out)),
+            _ => (from + 32, weigh::<G, 2>(&query, (scores, stride), from, out)),
+        };
+        for g in 0..G {
+            shares[g].total = totals[g];
+        }
+    }
+    shares
+}
+
+/// Scores of all positions and heads, sixteen positions at a time: every sum of `scalar::all_scores` is one register.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn all_scores<const G: usize>(query: &Query<'_, G>, stride: usize, scores: &mut [f32]) {
+    let scale = _mm512_set1_ps(query.scale);
+    let heads = query.heads.map(|head| head.as_chunks::<32>().0);
+    let parts = query.head_size / 32;
+    let heads = heads.map(|head| &head[..parts]);
     for block in 0..stride / LANES {
-        let keys = &query.span.keys(block).as_chunks::<LANES>().0[..query.head_size];
-        let valid = (query.len - block * LANES).min(LANES);
-        let mask = ((1_u32 << valid) - 1) as u16;
-        let mut sums = [_mm512_setzero_ps(); G];
-        for (d, keys) in keys.iter().enumerate() {
-            let keys = load(keys);
+        let keys = query.span.keys(block).as_chunks::<LANES>().0.as_chunks::<32>().0;
+        let mut eights = [[_mm512_setzero_ps(); 4]; G];
+        for lane in 0..QUADS {
+            let mut registers = [[_mm512_setzero_ps(); G]; 4];
+            for (part, keys) in keys[..parts].iter().enumerate() {
+                for (register, sums) in registers.iter_mut().enumerate() {
+                    let d = 8 * register + lane;
+                    let key = halves(&keys[d]);
+                    for g in 0..G {
+                        sums[g] = _mm512_fmadd_ps(key, _mm512_set1_ps(heads[g][part][d]), sums[g]);
+                    }
+                }
+            }
             for g in 0..G {
-                sums[g] = _mm512_fmadd_ps(_mm512_set1_ps(heads[g][d]), keys, sums[g]);
+                let [a, b, c, d] = [registers[0][g], registers[1][g], registers[2][g], registers[3][g]];
+                let four = _mm512_add_ps(_mm512_add_ps(a, c), _mm512_add_ps(b, d));
+                let eight = &mut eights[g][lane % 4];
+                *eight = if lane < 4 { four } else { _mm512_add_ps(*eight, four) };
             }
         }
         for g in 0..G {
-            let score = _mm512_mul_ps(sums[g], _mm512_set1_ps(query.scale));
-            let score = _mm512_mask_blend_ps(mask, lowest, score);
-            most[g] = _mm512_max_ps(most[g], score);
-            let at = g * stride + block * LANES;
-            if let Some(chunk) = scores[at..].first_chunk_mut::<LANES>() {
-                store(chunk, score);
+            let [a, b, c, d] = eights[g];
+            let sum = _mm512_add_ps(_mm512_add_ps(a, b), _mm512_add_ps(c, d));
+            if let Some(chunk) = scores[g * stride + block * LANES..].first_chunk_mut::<LANES>() {
+                store(chunk, _mm512_mul_ps(sum, scale));
             }
         }
     }
-    most.map(|most| _mm512_reduce_max_ps(most))
 }
 
-/// The weighted sum of values for `16 J` dimensions from `from`; returns their number.
-#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+/// `scalar::weight` of sixteen distances.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn weights(distances: __m512) -> __m512 {
+    let zero = _mm512_setzero_ps();
+    let above = _mm512_cmp_ps_mask::<_CMP_LT_OQ>(distances, zero);
+    // −|d| is the lesser of d and −d.
+    let x = _mm512_max_ps(distances, _mm512_sub_ps(zero, distances));
+    let x = _mm512_max_ps(_mm512_sub_ps(zero, x), _mm512_set1_ps(LOWEST));
+    let mut eights = [0.0; LANES];
+    store(&mut eights, x);
+    for eight in eights.as_chunks_mut::<8>().0 {
+        // SAFETY: the chunk has the eight floats that are read and written; neither needs alignment.
+        unsafe {
+            let values = exp(_mm512_cvtps_pd(_mm256_loadu_ps(eight.as_ptr())));
+            _mm256_storeu_ps(eight.as_mut_ptr(), _mm512_cvtpd_ps(values));
+        }
+    }
+    // The sign bit is set, not the number negated from zero: a weight of 0 has a sign, too.
+    let weights = _mm512_castps_si512(load(&eights));
+    let sign = _mm512_set1_epi32(i32::MIN);
+    _mm512_castsi512_ps(_mm512_mask_or_epi32(weights, above, weights, sign))
+}
+
+/// `float::exp` of eight numbers, before they are rounded to single precision.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn exp(x: __m512d) -> __m512d {
+    let scaled = _mm512_mul_pd(x, _mm512_set1_pd(SCALE));
+    let shift = _mm512_set1_pd(ROUND_F64);
+    let rounded = _mm512_add_pd(scaled, shift);
+    let rest = _mm512_sub_pd(scaled, _mm512_sub_pd(rounded, shift));
+    let steps = _mm512_castpd_si512(rounded);
+    // The table is four registers; two instructions look up in two of them each, and bit 4 chooses.
+    // SAFETY: the table has 32 numbers of eight bytes, and `i` is at most 24; loads need no alignment.
+    let table = |i: usize| unsafe { _mm512_loadu_pd(POWERS.as_ptr().add(i).cast()) };
+    let low = _mm512_permutex2var_pd(table(0), steps, table(8));
+    let high = _mm512_permutex2var_pd(table(16), steps, table(24));
+    let upper = _mm512_test_epi64_mask(steps, _mm512_set1_epi64(16));
+    let power = _mm512_castpd_si512(_mm512_mask_blend_pd(upper, low, high));
+    let power = _mm512_castsi512_pd(_mm512_add_epi64(power, _mm512_slli_epi64::<47>(steps)));
+    let [cubic, square, linear] = TERMS;
+    let high = _mm512_add_pd(_mm512_mul_pd(_mm512_set1_pd(cubic), rest), _mm512_set1_pd(square));
+    let low = _mm512_add_pd(_mm512_mul_pd(_mm512_set1_pd(linear), rest), _mm512_set1_pd(1.0));
+    let value = _mm512_add_pd(_mm512_mul_pd(high, _mm512_mul_pd(rest, rest)), low);
+    _mm512_mul_pd(value, power)
+}
+
+/// The weighted sums of values for `16 J` dimensions from `from`, as `scalar::attend` has them; returns the totals.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,fma")]
 fn weigh<const G: usize, const J: usize>(
     query: &Query<'_, G>,
     (scores, stride): (&[f32], usize),
-    scale: [f32; G],
     from: usize,
     out: &mut [f32],
-) -> usize {
+) -> [f32; G] {
     let size = query.head_size;
-    let heads: [&[f32]; G] = std::array::from_fn(|g| &scores[g * stride..g * stride + query.len]);
     let mut sums = [[_mm512_setzero_ps(); J]; G];
+    let mut totals = [0.0_f32; G];
     for block in 0..stride / LANES {
         let values = query.span.values(block).chunks_exact(size);
         let first = block * LANES;
         for (position, value) in (first..query.len).zip(values) {
             let mut lanes = [_mm512_setzero_ps(); J];
             for (j, lanes) in lanes.iter_mut().enumerate() {
-                *lanes = load_at(value, from + j * LANES);
+                *lanes = halves_at(value, from + j * LANES);
             }
             for g in 0..G {
-                let weight = _mm512_set1_ps(heads[g][position]);
-                for j in 0..J {
-                    sums[g][j] = _mm512_fmadd_ps(weight, lanes[j], sums[g][j]);
+                let (shrink, weight) = shrink_and_weight(scores[g * stride + position]);
+                if shrink < 1.0 {
+                    for sum in &mut sums[g] {
+                        *sum = half(_mm512_mul_ps(*sum, _mm512_set1_ps(shrink)));
+                    }
                 }
+                for j in 0..J {
+                    sums[g][j] = half(_mm512_fmadd_ps(lanes[j], _mm512_set1_ps(weight), sums[g][j]));
+                }
+                totals[g] = totals[g].mul_add(shrink, weight);
             }
         }
     }
     for g in 0..G {
         for (j, sum) in sums[g].into_iter().enumerate() {
-            let at = g * size + from + j * LANES;
-            if let Some(chunk) = out[at..].first_chunk_mut::<LANES>() {
-                store(chunk, _mm512_mul_ps(sum, _mm512_set1_ps(scale[g])));
+            if let Some(chunk) = out[g * size + from + j * LANES..].first_chunk_mut::<LANES>() {
+                store(chunk, sum);
             }
         }
     }
-    J * LANES
+    totals
+}
+
+/// Each number rounded to half precision.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn half(x: __m512) -> __m512 {
+    _mm512_cvtph_ps(_mm512_cvtps_ph::<0>(x))
 }
 
 #[inline]
@@ -162,9 +276,16 @@ fn load(from: &[f32; LANES]) -> __m512 {
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn load_at(from: &[f32], at: usize) -> __m512 {
+fn halves(from: &[u16; LANES]) -> __m512 {
+    // SAFETY: the reference covers the 32 bytes that are read; the load needs no alignment.
+    _mm512_cvtph_ps(unsafe { _mm256_loadu_si256(from.as_ptr().cast()) })
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn halves_at(from: &[u16], at: usize) -> __m512 {
     match from[at..].first_chunk::<LANES>() {
-        Some(chunk) => load(chunk),
+        Some(chunk) => halves(chunk),
         None => _mm512_setzero_ps(),
     }
 }

@@ -10,8 +10,8 @@ use crate::gguf::{BLOCK, TensorKind};
 
 /// Output rows per tile.
 pub(crate) const LANES: usize = 16;
-/// Lines per block.
-const LINES: usize = BLOCK / 4;
+/// Fours of weights per block, each a line of a tile.
+pub(super) const QUADS: usize = BLOCK / 4;
 
 /// 64 weights, aligned so that no load crosses a cache line.
 #[derive(Debug, Clone, Copy)]
@@ -24,7 +24,7 @@ pub(super) struct Line(pub(super) [u8; 64]);
 pub(super) struct Scales(pub(super) [f32; LANES]);
 
 /// One block (32 weights) of a tile.
-pub(super) type BlockLines = [Line; LINES];
+pub(super) type BlockLines = [Line; QUADS];
 
 /// One tile: its blocks along the row, and their scales.
 #[derive(Clone, Copy)]
@@ -51,13 +51,14 @@ impl Packed {
     /// An empty matrix, to be filled by [`Packed::parts`] from weights of `kind`. `row` must be a multiple of 32.
     pub(crate) fn new(isa: Isa, kind: TensorKind, rows: usize, row: usize) -> Self {
         let blocks = rows.div_ceil(LANES) * (row / BLOCK);
+        let flip = isa.flip(kind);
         Self {
             kind,
             offsets: if kind.has_offsets() { vec![Scales([0.0; LANES]); blocks] } else { Vec::new() },
             rows,
             row,
-            flip: isa.flip(),
-            blocks: vec![[Line([isa.flip(); 64]); LINES]; blocks],
+            flip,
+            blocks: vec![[Line([flip; 64]); QUADS]; blocks],
             scales: vec![Scales([0.0; LANES]); blocks],
         }
     }

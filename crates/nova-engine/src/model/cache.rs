@@ -1,40 +1,40 @@
 //! Keys and values of a sequence's context, in blocks of 16 positions that are taken when needed and given back.
 
-use crate::backend::{LANES, Span};
+use crate::backend::{LANES, Span, half_bits};
 use crate::model::Config;
 
 /// Positions per block: one vector of the attention kernels.
 pub(crate) const BLOCK_TOKENS: usize = LANES;
 
-/// How a block is laid out: `[layer][key, value][head][16 · head size]`, keys transposed.
+/// How a block is laid out: `[layer][key, value][head][16 · head size]`, keys transposed, all halves.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CacheShape {
     kv_heads: usize,
     head_size: usize,
-    block_floats: usize,
+    block_numbers: usize,
 }
 
 impl CacheShape {
     pub(crate) fn new(config: &Config) -> Self {
         let Config { layers, kv_heads, head_size, .. } = *config;
-        Self { kv_heads, head_size, block_floats: layers * 2 * kv_heads * head_size * BLOCK_TOKENS }
+        Self { kv_heads, head_size, block_numbers: layers * 2 * kv_heads * head_size * BLOCK_TOKENS }
     }
 
     /// Memory of one position.
     pub(crate) fn token_bytes(&self) -> usize {
-        self.block_floats / BLOCK_TOKENS * size_of::<f32>()
+        self.block_numbers / BLOCK_TOKENS * size_of::<u16>()
     }
 
-    fn head_floats(&self) -> usize {
+    fn head_numbers(&self) -> usize {
         self.head_size * BLOCK_TOKENS
     }
 
     fn key_offset(&self, layer: usize, head: usize) -> usize {
-        (layer * 2 * self.kv_heads + head) * self.head_floats()
+        (layer * 2 * self.kv_heads + head) * self.head_numbers()
     }
 
     fn value_offset(&self, layer: usize, head: usize) -> usize {
-        self.key_offset(layer, head) + self.kv_heads * self.head_floats()
+        self.key_offset(layer, head) + self.kv_heads * self.head_numbers()
     }
 }
 
@@ -43,7 +43,7 @@ impl CacheShape {
 /// How many blocks all sequences together may hold is the scheduler's business; a cache only takes what it is told to.
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
-    blocks: Vec<Box<[f32]>>,
+    blocks: Vec<Box<[u16]>>,
     len: usize,
 }
 
@@ -56,7 +56,7 @@ impl Cache {
     /// Makes room for `tokens` positions in all.
     pub(crate) fn reserve(&mut self, shape: &CacheShape, tokens: usize) {
         while self.blocks.len() * BLOCK_TOKENS < tokens {
-            self.blocks.push(vec![0.0; shape.block_floats].into_boxed_slice());
+            self.blocks.push(vec![0; shape.block_numbers].into_boxed_slice());
         }
     }
 
@@ -77,11 +77,14 @@ impl Cache {
         let block = &mut self.blocks[position / BLOCK_TOKENS];
         for head in 0..shape.kv_heads {
             let range = head * size..(head + 1) * size;
-            let keys = &mut block[shape.key_offset(layer, head)..][..shape.head_floats()];
+            let keys = &mut block[shape.key_offset(layer, head)..][..shape.head_numbers()];
             for (line, k) in keys.chunks_exact_mut(BLOCK_TOKENS).zip(&key[range.clone()]) {
-                line[lane] = *k;
+                line[lane] = half_bits(*k);
             }
-            block[shape.value_offset(layer, head) + lane * size..][..size].copy_from_slice(&value[range]);
+            let values = &mut block[shape.value_offset(layer, head) + lane * size..][..size];
+            for (stored, v) in values.iter_mut().zip(&value[range]) {
+                *stored = half_bits(*v);
+            }
         }
     }
 
@@ -91,7 +94,7 @@ impl Cache {
             blocks: &self.blocks,
             key_offset: shape.key_offset(layer, head),
             value_offset: shape.value_offset(layer, head),
-            len: shape.head_floats(),
+            len: shape.head_numbers(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::Config;
 use super::cache::{Cache, CacheShape};
 use super::weights::{Layer, Weights};
-use crate::backend::{Activations, Attention, Isa, Pool, attend, matmul, rms_norm, swiglu};
+use crate::backend::{Activations, Attention, Isa, Pool, attend, half, matmul, rms_norm};
 
 /// The next tokens of one sequence.
 #[derive(Debug)]
@@ -83,7 +83,8 @@ impl Forward {
         let mut products =
             [(&layer.query, &mut b.query), (&layer.key, &mut b.key), (&layer.value, &mut b.value)];
         matmul(self.isa, &self.pool, &b.inputs, &mut products);
-        place(c, &self.rope, &self.shape, index, b, pieces);
+        let place = Place { config: c, rope: &self.rope, shape: &self.shape, isa: self.isa, layer: index };
+        place.run(b, pieces);
 
         let units = units(c, &self.shape, index, &b.query, pieces);
         b.attended.resize(b.query.len(), 0.0);
@@ -99,7 +100,7 @@ impl Forward {
         rms_norm(&b.stream, feed_norm, c.epsilon, &mut b.normed);
         b.inputs.set(&b.normed, c.width);
         matmul(self.isa, &self.pool, &b.inputs, &mut [(gate, &mut b.gate), (up, &mut b.up)]);
-        swiglu(&mut b.gate, &b.up);
+        self.isa.swiglu(&mut b.gate, &b.up);
         b.inputs.set(&b.gate, c.hidden);
         matmul(self.isa, &self.pool, &b.inputs, &mut [(down, &mut b.out)]);
         add(&mut b.stream, &b.out);
@@ -127,25 +128,31 @@ impl Forward {
     }
 }
 
-/// Turns queries and keys by their positions and stores keys and values in the caches.
-fn place(
-    c: &Config,
-    rope: &Rope,
-    shape: &CacheShape,
+/// Turns queries and keys by their positions, rounds queries to halves and stores keys and values in the caches.
+struct Place<'a> {
+    config: &'a Config,
+    rope: &'a Rope,
+    shape: &'a CacheShape,
+    isa: Isa,
     layer: usize,
-    b: &mut Buffers,
-    pieces: &mut [Piece<'_>],
-) {
-    let queries = b.query.chunks_exact_mut(c.query_width());
-    let keys = b.key.chunks_exact_mut(c.kv_width());
-    let mut rows = queries.zip(keys.zip(b.value.chunks_exact(c.kv_width())));
-    for piece in pieces {
-        let first = piece.cache.len();
-        let positions = first..first + piece.tokens.len();
-        for (position, (query, (key, value))) in positions.zip(rows.by_ref()) {
-            rope.turn(query, position);
-            rope.turn(key, position);
-            piece.cache.store(shape, layer, position, (key, value));
+}
+
+impl Place<'_> {
+    fn run(&self, b: &mut Buffers, pieces: &mut [Piece<'_>]) {
+        let c = self.config;
+        let queries = b.query.chunks_exact_mut(c.query_width());
+        let keys = b.key.chunks_exact_mut(c.kv_width());
+        let mut rows = queries.zip(keys.zip(b.value.chunks_exact(c.kv_width())));
+        for piece in pieces {
+            let first = piece.cache.len();
+            let positions = first..first + piece.tokens.len();
+            for (position, (query, (key, value))) in positions.zip(rows.by_ref()) {
+                let turns = self.rope.turns(position);
+                self.isa.rotate(query, turns);
+                self.isa.rotate(key, turns);
+                query.iter_mut().for_each(|q| *q = half(*q));
+                piece.cache.store(self.shape, self.layer, position, (key, value));
+            }
         }
     }
 }
@@ -181,7 +188,8 @@ fn add(stream: &mut [f32], out: &[f32]) {
 /// Rotary positions (Su et al., 2021) on neighbouring pairs, as Llama's GGUF files order them.
 #[derive(Debug)]
 struct Rope {
-    head_size: usize,
+    /// Pairs of dimensions per head.
+    pairs: usize,
     /// Cosine and sine for each position and pair.
     table: Vec<(f32, f32)>,
 }
@@ -189,25 +197,22 @@ struct Rope {
 impl Rope {
     fn new(head_size: usize, base: f32, context: usize) -> Self {
         let pairs = head_size / 2;
-        let angle = |position: usize, pair: usize| {
-            // In f64: positions in the thousands leave few correct digits of the angle otherwise.
-            position as f64 / f64::from(base).powf(2.0 * pair as f64 / head_size as f64)
-        };
-        let table = (0..context * pairs).map(|i| {
-            let (sin, cos) = angle(i / pairs, i % pairs).sin_cos();
-            (cos as f32, sin as f32)
-        });
-        Self { head_size, table: table.collect() }
-    }
-
-    fn turn(&self, heads: &mut [f32], position: usize) {
-        let pairs = self.head_size / 2;
-        let turns = &self.table[position * pairs..(position + 1) * pairs];
-        for head in heads.chunks_exact_mut(self.head_size) {
-            for (pair, (cos, sin)) in head.as_chunks_mut::<2>().0.iter_mut().zip(turns) {
-                let [x, y] = *pair;
-                *pair = [x * cos - y * sin, x * sin + y * cos];
+        // Each pair's angle is the one before times this, in single precision: less exact than it could be, and the same
+        // as llama.cpp's. In a context of 8,192 the error stays below a ten-thousandth of a turn.
+        let step = base.powf(-2.0 / head_size as f32);
+        let mut table = Vec::with_capacity(context * pairs);
+        for position in 0..context {
+            let mut angle = position as f32;
+            for _ in 0..pairs {
+                table.push((angle.cos(), angle.sin()));
+                angle *= step;
             }
         }
+        Self { pairs, table }
+    }
+
+    /// The cosines and sines of one position.
+    fn turns(&self, position: usize) -> &[(f32, f32)] {
+        &self.table[position * self.pairs..(position + 1) * self.pairs]
     }
 }

@@ -62,6 +62,14 @@ fn logits_do_not_depend_on_threads_or_neighbours() {
 }
 
 #[test]
+fn logits_do_not_depend_on_the_kernel() {
+    let reference = logits(&mut model(Isa::Scalar, 1), &[&TOKENS]);
+    for isa in Isa::available() {
+        assert!(logits(&mut model(isa, 1), &[&TOKENS]) == reference, "{}", isa.name());
+    }
+}
+
+#[test]
 fn logits_are_those_of_the_plain_model() {
     let temp = TempFile::model(3);
     let plain = plain::logits(&GgufFile::open(temp.path()).unwrap(), &TOKENS);
