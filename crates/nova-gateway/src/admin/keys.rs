@@ -13,11 +13,18 @@ use super::AdminError;
 use crate::error::{Code, GatewayError};
 use crate::state::Shared;
 
-/// All keys, newest first; never their texts.
+/// All keys, newest first, with what is left of their budgets; never their texts.
 pub(super) async fn list(State(shared): State<Arc<Shared>>) -> Result<Json<Value>, AdminError> {
     let keys: Vec<Arc<Key>> = shared.ledger.list_keys().await?;
-    let data: Vec<&Key> = keys.iter().map(AsRef::as_ref).collect();
-    Ok(Json(json!({ "data": data })))
+    let now_ms = shared.now_ms();
+    let shown = |key: &Arc<Key>| {
+        let mut row = json!(**key);
+        if let Some(left) = shared.budgets.left(key, now_ms) {
+            row["budget_left"] = left.into();
+        }
+        row
+    };
+    Ok(Json(json!({ "data": keys.iter().map(shown).collect::<Vec<_>>() })))
 }
 
 /// A new key. The answer is the only place where its text ever stands.

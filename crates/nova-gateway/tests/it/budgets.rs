@@ -134,6 +134,13 @@ default_model: other-model
     };
     assert_eq!(answered().await, "other-model");
     assert_eq!(explained().await, (json!(0.000033), json!("test-model")));
+    let listed = gateway.admin("GET", "/admin/v1/keys", Value::Null).await.json();
+    let of = |name: &str| {
+        let keys = listed["data"].as_array().unwrap().iter();
+        keys.clone().find(|key| key["name"] == name).unwrap().clone()
+    };
+    assert_eq!(of("thrifty")["budget_left"], json!(0.000033));
+    assert_eq!(of("test").get("budget_left"), None);
     assert_eq!(answered().await, "test-model");
     let record = gateway.post("/v1/route/explain", body.clone()).await.json();
     assert_eq!(record["facts"]["budget_left"], Value::Null, "a key without a budget has nothing left of one");

@@ -127,7 +127,7 @@ async fn list(global: &Global, ledger: &Ledger) -> Result<()> {
         return super::say(&serde_json::json!({ "data": data }).to_string());
     }
     let now = super::now_ms();
-    let rows: Vec<[String; 5]> = keys
+    let rows: Vec<[String; 6]> = keys
         .iter()
         .map(|key| {
             let used = key.last_used_ms.map_or_else(|| "never".to_owned(), |at| ago(now - at));
@@ -136,11 +136,12 @@ async fn list(global: &Global, ledger: &Ledger) -> Result<()> {
                 format!("{}…", key.prefix),
                 key.scope.as_str().to_owned(),
                 state(key, now).to_owned(),
+                key.routing.budget.map_or_else(|| "-".to_owned(), shown),
                 used,
             ]
         })
         .collect();
-    super::table(["NAME", "PREFIX", "SCOPE", "STATE", "LAST USED"], &rows)
+    super::table(["NAME", "PREFIX", "SCOPE", "STATE", "BUDGET", "LAST USED"], &rows)
 }
 
 fn state(key: &Key, now: i64) -> &'static str {
@@ -186,6 +187,11 @@ fn milliseconds(text: &str) -> Result<i64> {
     number.checked_mul(unit).filter(|span| *span > 0).with_context(|| format!("`{text}` is out of range"))
 }
 
+/// A budget as it is written: `$5.00/month`.
+fn shown(budget: KeyBudget) -> String {
+    format!("{}/{}", budget.usd, budget.per.word())
+}
+
 /// `5/month`: US dollars and a span of time.
 fn budget(text: &str) -> Result<KeyBudget> {
     let hint = "hint: `5/month`; the spans are `day`, `week`, `month` and `total`";
@@ -215,6 +221,7 @@ mod tests {
         check("5/month", Some((5_000_000_000, Period::Month)));
         check("0.25/day", Some((250_000_000, Period::Day)));
         check("100/total", Some((100_000_000_000, Period::Total)));
+        assert_eq!(shown(budget("0.25/day").unwrap()), "$0.25/day");
         for wrong in ["5", "5/", "/day", "5/year", "five/day", ""] {
             check(wrong, None);
         }
