@@ -202,7 +202,7 @@ impl Bench {
             body,
             keep: None,
         };
-        let at = At { snapshot: &self.snapshot, started, alone: true, mirrored: None };
+        let at = At { snapshot: &self.snapshot, started, alone: true, free: false, mirrored: None };
         pipeline::place(&self.worker, Dialect::Chat, received, at, known)
     }
 }

@@ -46,7 +46,7 @@ impl Panel {
         (id, started): (&RequestId, Instant),
     ) -> Result<Self, GatewayError> {
         let Question { dialect, body, peek, models, place } = question;
-        let at = At { snapshot, started, alone: true, mirrored: None };
+        let at = At { snapshot, started, alone: true, free: false, mirrored: None };
         let mut placed = Vec::with_capacity(models.len());
         for (index, name) in models.into_iter().enumerate() {
             let mut known = Known {

@@ -157,7 +157,7 @@ async fn stages(
     let snapshot = worker.shared.snapshot.load_full();
     let mut known = Known::default();
     let received = receive(worker, asked, request, &snapshot, &mut known).await;
-    let at = At { snapshot: &snapshot, started, alone: false, mirrored: Some(id) };
+    let at = At { snapshot: &snapshot, started, alone: false, free: false, mirrored: Some(id) };
     let understood = match received {
         Ok(received) if compare::is_asked(&snapshot, &received.peek.model) => {
             let at = (&snapshot, id, started);
@@ -210,6 +210,8 @@ pub(crate) struct At<'a> {
     pub(crate) started: Instant,
     /// Whether no other model may answer in the place of the one that is asked for.
     pub(crate) alone: bool,
+    /// Whether it costs nothing, so that no budget is asked.
+    pub(crate) free: bool,
     /// The id by which shadows are drawn; `None` where none may see it.
     pub(crate) mirrored: Option<&'a RequestId>,
 }
@@ -259,7 +261,7 @@ impl Understood {
     }
 }
 
-/// Stages 1 to 4.
+/// Stages 1 to 4 of a request that is only looked at, and costs nothing.
 pub(crate) async fn understand(
     worker: &Worker,
     asked: &mut Asked,
@@ -268,7 +270,8 @@ pub(crate) async fn understand(
     known: &mut Known,
 ) -> Result<Understood, GatewayError> {
     let received = receive(worker, asked, request, snapshot, known).await?;
-    place(worker, asked.dialect, received, At { snapshot, started, alone: false, mirrored: None }, known)
+    let at = At { snapshot, started, alone: false, free: true, mirrored: None };
+    place(worker, asked.dialect, received, at, known)
 }
 
 /// Stages 1 to 3.
@@ -301,7 +304,7 @@ pub(crate) fn place(
     at: At<'_>,
     known: &mut Known,
 ) -> Result<Understood, GatewayError> {
-    let At { snapshot, started, alone, mirrored } = at;
+    let At { snapshot, started, alone, free, mirrored } = at;
     let Received { key, permit, headers, body, peek, keep } = received;
     let Controlled { body, peek, mut controls, preset, written } =
         controls::take((snapshot, Some(&key)), dialect, (body, peek))?;
@@ -321,7 +324,8 @@ pub(crate) fn place(
         known.stream = peek.stream;
     })?;
     let may_cost = || (reserve::upper_bound(snapshot, &peek, &route.plan), worker.shared.now_ms());
-    let hold = worker.shared.budgets.hold(&key, may_cost).inspect_err(|_| {
+    let hold = if free { Ok(None) } else { worker.shared.budgets.hold(&key, may_cost) };
+    let hold = hold.inspect_err(|_| {
         known.model.clone_from(&peek.model);
         known.stream = peek.stream;
     })?;

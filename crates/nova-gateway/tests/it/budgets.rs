@@ -60,6 +60,8 @@ async fn a_key_that_spent_its_budget_is_told_so_in_its_dialect_before_anybody_is
         .await;
         assert_ne!(reply.status, 200, "{}", reply.text());
         assert_eq!(upstream.requests().len(), asked + 2);
+        let reply = ask(&gateway, &key, "/v1/messages/count_tokens", hello()).await;
+        assert_eq!(reply.status, 200, "counting costs nothing: {}", reply.text());
         let record = gateway
             .record(
                 ask(
