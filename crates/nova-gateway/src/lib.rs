@@ -7,9 +7,10 @@
 //! Reading order: [`pipeline`] is the way of a request, one file a stage; [`error`] the table of what
 //! a caller can be told; [`snapshot`] and [`state`] what the stages read; [`api`] the paths that are
 //! served, `count` (tokens of prompts), `conversation` (kept answers) and `compare` (several models at once) what
-//! stands behind some of them, [`shadow`] who else sees what is asked,
-//! [`explain`] what a request would do without doing it, [`admin`] those for operators, [`lessons`] what both tell the router, [`learnt`] and [`graded`] what it knows, [`budgets`] what keys may spend; [`server`] sockets, threads and shutdown; [`config`] the file
-//! and its checks; [`telemetry`] metrics, [`warnings`] what is said of answers besides.
+//! stands behind some of them, [`shadow`] who else sees what is asked, [`explain`] what a request would do without
+//! doing it, [`admin`] the paths for operators, [`lessons`] what both tell the router, [`learnt`] and [`graded`] what
+//! it knows, [`budgets`] what keys may spend; [`server`] sockets, threads and shutdown; [`config`] the file and its
+//! checks; [`telemetry`] metrics, [`warnings`] what is said of answers besides.
 
 pub mod admin;
 pub mod api;

@@ -8,7 +8,8 @@
 //! Beside the stages: `asked` is what a path says before the body is read, `decode` undoes a body's
 //! compression, `controls` is what a body asks of routing, [`facts`] finds out what a plan depends on (`outline` reads
 //! the body for it, `said` and `task` say what the request is about, `session` whose it is, [`demands`] what of it
-//! would be lost where), [`form`] judges answers in JSON, and `forward` is the same way for services that are passed on untranslated.
+//! would be lost where), [`form`] judges answers in JSON, and `forward` is the same way for services that are passed
+//! on untranslated.
 //!
 //! Invariant: from [`reserve`] on, the call holds a receipt that its `Drop` settles, so that a client
 //! that leaves, a panic and a shutdown are all recorded.
