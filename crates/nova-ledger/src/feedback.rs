@@ -150,8 +150,10 @@ fn bind_name<'q>(query: Bound<'q>, feedback: &Feedback) -> Bound<'q> {
     query.bind(clean(&feedback.request_id)).bind(clean(&feedback.metric)).bind(feedback.key_id.to_string())
 }
 
+/// Prepared anew each time: sqlx 0.9 declares a missing DOUBLE PRECISION to PostgreSQL as a REAL, and a statement that
+/// was prepared so would refuse the next value (22P03).
 fn bind<'q>(query: Bound<'q>, feedback: &Feedback) -> Bound<'q> {
-    bind_name(query, feedback)
+    bind_name(query.persistent(false), feedback)
         .bind(feedback.at_ms)
         .bind(feedback.value)
         .bind(feedback.comment.as_deref().map(|comment| clean_to(comment, MOST_COMMENT_BYTES)))

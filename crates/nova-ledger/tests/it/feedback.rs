@@ -40,6 +40,14 @@ pub(crate) async fn the_last_word_on_a_metric_wins(backend: &Backend) {
     assert_eq!(ledger.feedback_of("r1").await.unwrap(), [second, other]);
     assert!(ledger.feedback_of("r\0").await.unwrap().is_empty());
 
+    // Whatever came first over a connection, a comment without a value or a value.
+    for place in 0..6 {
+        let words = said(key, (&format!("words {place}"), "score", 12), None);
+        assert_eq!(ledger.save_feedback(&words).await.unwrap(), None);
+        let value = said(key, (&format!("value {place}"), "score", 12), Some(0.3));
+        assert_eq!(ledger.save_feedback(&value).await.unwrap(), None);
+    }
+
     let hostile =
         Feedback { comment: Some("\0é".repeat(5_000)), ..said(key, ("'); --", "x\0", 13), Some(f64::MIN)) };
     assert_eq!(ledger.save_feedback(&hostile).await.unwrap(), None);
