@@ -105,7 +105,7 @@ impl Fit {
         let mut right = 0;
         for &row in rows {
             matrix.features(first + row, &mut features);
-            quality.judge(&features, &mut judgement);
+            quality.judge_both(&features, matrix.choices(first + row), &mut judgement);
             let kind = outcomes.rows[first + row].task;
             right += usize::from(likeliest(&judgement.kinds) == kind);
             self.kinds[row].clone_from(&judgement.kinds);

@@ -7,8 +7,10 @@
 //!
 //! Reading order: `fold` makes a plain run of letters out of the window and leaves wrappers out; `words` cuts
 //! it into words and hashes runs of them; `lexicon` tells which words give a task away, in English and Chinese;
-//! `shape` counts what can be counted. The idea of hashing features is Weinberger et al., 2009.
+//! `shape` counts what can be counted; `choice` looks at a question
+//! and the answers that it offers, for who asks. The idea of hashing features is Weinberger et al., 2009.
 
+mod choice;
 mod fold;
 mod lexicon;
 mod shape;
@@ -16,6 +18,7 @@ mod words;
 
 use std::sync::LazyLock;
 
+pub use choice::CHOICES;
 use lexicon::Lexicon;
 
 /// Changes when the features of some text do; artefacts that were trained on others are refused.
@@ -90,6 +93,12 @@ impl Features {
     pub fn hints(&self, at: Hint) -> bool {
         self.dense[at as usize * ZONES] > 0.0
     }
+
+    /// What the question of the text that was looked at last looks like, and the answers that it offers; see
+    /// [`choice_name`]. It is worked out anew at each call.
+    pub fn choices(&self, into: &mut [f32; CHOICES]) {
+        choice::look(&self.scratch.folded, &self.scratch.tokens, into);
+    }
 }
 
 /// How many words the text has, as a share of 500, on a logarithmic scale.
@@ -124,6 +133,11 @@ pub fn dense_name(at: usize) -> String {
             .get(at.saturating_sub(lexicon::GROUPS * ZONES))
             .map_or_else(String::new, |name| (*name).to_owned()),
     }
+}
+
+/// What one of [`Features::choices`] says, for explanations.
+pub fn choice_name(at: usize) -> &'static str {
+    choice::NAMES.get(at).copied().unwrap_or_default()
 }
 
 /// The beginning and the end of a text, at boundaries of letters; the end is empty where the text is short.

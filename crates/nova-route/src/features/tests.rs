@@ -42,6 +42,44 @@ fn words_of_both_languages_are_found_where_they_stand() {
     check(&format!("{} translate", "x ".repeat(40)), "translate among the last words", true);
 }
 
+fn choice(text: &str, name: &str) -> f32 {
+    let at = (0..CHOICES).find(|at| choice_name(*at) == name);
+    let mut choices = [0.0; CHOICES];
+    features(text).choices(&mut choices);
+    choices[at.unwrap_or_else(|| panic!("no number is called `{name}`"))]
+}
+
+#[test]
+fn a_question_and_its_options_are_counted() {
+    const ASKED: &str =
+        "Question: Which of these is not prime?\nA. 2\nB. 13\nC. 21, a product\nD. none of these\nAnswer:";
+    let check = |text: &str, name: &str, count: f32| assert_eq!(choice(text, name), count, "{name}: {text}");
+    check(ASKED, "options", 4.0);
+    check(ASKED, "words of the question", 6.0);
+    check(ASKED, "negations", 1.0);
+    check(ASKED, "words that choose", 1.0);
+    check(ASKED, "options with a number", 3.0);
+    check(ASKED, "options without a word", 2.0);
+    check(ASKED, "place of the longest option", 2.0);
+    check(ASKED, "options that name none", 1.0);
+    check(ASKED, "commas in the options", 1.0);
+    check("How many sheep are left of 1,200?", "options", 0.0);
+    check("How many sheep are left of 1,200?", "words that count", 1.0);
+    check("How many sheep are left of 1,200?", "numbers in the question", 2.0);
+    check("How many sheep are left of 1,200?", "how it begins", 1.0);
+    check("A. Smith wrote this.", "options", 0.0);
+    check("Choose.\na) red\nb) red and blue", "options", 2.0);
+    check("Choose.\na) red\nb) red and blue", "options that begin alike", 1.0);
+    check("", "options", 0.0);
+}
+
+#[test]
+fn every_choice_has_a_name_of_its_own() {
+    let names: std::collections::BTreeSet<&str> = (0..CHOICES).map(choice_name).collect();
+    assert_eq!(names.len(), CHOICES);
+    assert!(!names.contains(""));
+}
+
 #[test]
 fn wrappers_case_and_widths_change_nothing() {
     let check = |one: &str, other: &str| assert_eq!(buckets(one), buckets(other), "{one} | {other}");
@@ -89,6 +127,9 @@ proptest! {
         seen.dedup();
         prop_assert_eq!(seen.len(), all);
         prop_assert!(found.hashed.iter().all(|(bucket, value)| (*bucket as usize) < BUCKETS && *value > 0.0 && *value <= 1.0));
+        let mut choices = [0.0; CHOICES];
+        found.choices(&mut choices);
+        prop_assert!(choices.iter().all(|value| value.is_finite() && *value >= 0.0));
         prop_assert!(found.dense.iter().all(|value| (0.0..=4.0).contains(value)));
         prop_assert_eq!(found.scratch.seen.iter().copied().max(), Some(0));
     }

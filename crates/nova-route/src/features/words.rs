@@ -28,6 +28,16 @@ pub(super) const fn step(hash: u32, next: u32) -> u32 {
     (hash.rotate_left(5) ^ next).wrapping_mul(0x9e37_79b1)
 }
 
+/// The hash of a word of small plain letters.
+pub(super) const fn hash_of(word: &str) -> u32 {
+    let (letters, mut hash, mut at) = (word.as_bytes(), 0, 0);
+    while at < letters.len() {
+        hash = step(hash, letters[at] as u32);
+        at += 1;
+    }
+    hash
+}
+
 /// Cuts a folded text into words: runs of letters or of digits, and single ideographs. Signs are left out.
 pub(super) fn tokens(folded: &[u32], into: &mut Vec<Token>) {
     into.clear();

@@ -2,14 +2,19 @@
 //!
 //! `NOVAQLTY`, then as `u32` the format's version, the features' version, how many models, kinds and buckets; the
 //! names and the provenance as length and text; cells, steps and dense weights as `f32`; the buckets as `u32`; the
-//! weights as `i8`; and last an FNV-1a of all before it, against files that were cut or changed on their way.
+//! weights as `i8`; how many inputs and trees the forest has as `u32`, its questions as `u32` and `f32`, its leaves as
+//! `f32`; and last an FNV-1a of all before it, against files that were cut or changed on their way.
 
-use crate::features::{self, BUCKETS, DENSE};
+use crate::features::{self, BUCKETS, CHOICES, DENSE};
 
+use super::forest::{DEPTH, Forest, LEAVES};
 use super::judge::{Cell, MOST, Quality, QualityError};
 
 const MAGIC: &[u8; 8] = b"NOVAQLTY";
-const VERSION: u32 = 1;
+/// Changes with the form, and with what a forest's inputs mean.
+const VERSION: u32 = 2;
+/// More trees than this are no forest but a mistake.
+const MOST_TREES: usize = 100_000;
 
 /// Why bytes are no [`Quality`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,7 +23,7 @@ pub enum ArtefactError {
     #[error("these bytes are no quality artefact")]
     Foreign,
     /// Another version of the format.
-    #[error("the artefact has format {0}, and this version reads format 1")]
+    #[error("the artefact has format {0}, and this version reads format 2: train it again")]
     Format(u32),
     /// It was trained on features that are no longer the same.
     #[error(
@@ -52,6 +57,13 @@ impl Quality {
         floats.for_each(|float| bytes.extend(float.to_le_bytes()));
         self.buckets.iter().for_each(|bucket| bytes.extend(bucket.to_le_bytes()));
         bytes.extend(self.weights.iter().map(|weight| weight.cast_unsigned()));
+        let forest = &self.forest;
+        [CHOICES as u32, forest.trees() as u32].iter().for_each(|word| bytes.extend(word.to_le_bytes()));
+        for (input, above) in &forest.asks {
+            bytes.extend(input.to_le_bytes());
+            bytes.extend(above.to_le_bytes());
+        }
+        forest.leaves.iter().for_each(|leaf| bytes.extend(leaf.to_le_bytes()));
         let sum = fnv(&bytes);
         bytes.extend(sum.to_le_bytes());
         bytes
@@ -89,12 +101,14 @@ impl Quality {
         let (steps, dense) = (read.floats(columns)?, read.floats(DENSE * columns)?);
         let words = read.take(4 * buckets)?;
         let weights = read.take(buckets * columns)?.iter().map(|byte| byte.cast_signed()).collect();
+        let forest = read.forest(models.len())?;
         if !read.0.is_empty() {
             return Err(ArtefactError::Broken);
         }
         let buckets = words.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word)).collect();
         let places = Vec::new();
-        Ok(Self { models, kinds, provenance, cells, steps, dense, buckets, weights, places }.checked()?)
+        Ok(Self { models, kinds, provenance, cells, steps, dense, buckets, weights, forest, places }
+            .checked()?)
     }
 }
 
@@ -117,6 +131,19 @@ impl<'b> Reader<'b> {
     fn text(&mut self) -> Result<Box<str>, ArtefactError> {
         let length = self.word()? as usize;
         std::str::from_utf8(self.take(length)?).map(Into::into).map_err(|_| ArtefactError::Name)
+    }
+
+    fn forest(&mut self, outputs: usize) -> Result<Forest, ArtefactError> {
+        let [inputs, trees] = [self.word()? as usize, self.word()? as usize];
+        if inputs != CHOICES || trees > MOST_TREES {
+            return Err(QualityError::Count.into());
+        }
+        if trees == 0 {
+            return Ok(Forest::default());
+        }
+        let asks = (0..trees * DEPTH).map(|_| Ok((self.word()?, f32::from_bits(self.word()?))));
+        let asks = asks.collect::<Result<_, ArtefactError>>()?;
+        Ok(Forest { inputs, outputs, asks, leaves: self.floats(trees * LEAVES * outputs)? })
     }
 
     fn floats(&mut self, count: usize) -> Result<Vec<f32>, ArtefactError> {
@@ -152,6 +179,12 @@ mod tests {
             provenance: "six answers".into(),
             cells: [0.2, 0.5, 0.9, 0.6, 0.7, 0.8].map(cell).to_vec(),
             weights,
+            forest: Forest {
+                inputs: CHOICES,
+                outputs: 3,
+                asks: [(0, 3.5), (1, 40.0), (6, 0.5), (6, 1.5)].to_vec(),
+                leaves: (0..3 * LEAVES).map(|leaf| if leaf < 3 { 0.0 } else { 0.01 * leaf as f32 }).collect(),
+            },
         }
     }
 
@@ -187,6 +220,22 @@ mod tests {
     }
 
     #[test]
+    fn the_forest_corrects_by_what_the_question_looks_like() {
+        let quality = Quality::of(&learnt()).unwrap();
+        let check = |text: &str, corrected: bool| {
+            let mut features = Features::default();
+            extract(text, &mut features);
+            let expected = judged(&quality, &features).models[2];
+            let mean = f32::midpoint(expected.table, expected.head);
+            assert_eq!(expected.quality > mean + 1e-3, corrected, "{text}: {expected:?}");
+            assert!((0.0..=1.0).contains(&expected.quality));
+        };
+        check("Who wrote Hamlet?", false);
+        check("What is 12 + 30?", true);
+        check("Pick one.\nA. a\nB. b\nC. c\nD. d", true);
+    }
+
+    #[test]
     fn what_does_not_fit_together_is_refused() {
         let check = |spoil: fn(&mut Learnt), error: QualityError| {
             let mut learnt = learnt();
@@ -209,6 +258,8 @@ mod tests {
         check(|learnt| learnt.cells[0].mass = f32::NAN, QualityError::Range);
         check(|learnt| learnt.weights[BUCKETS * 5] = f32::INFINITY, QualityError::Range);
         check(|learnt| *learnt = Learnt::default(), QualityError::Count);
+        check(|learnt| learnt.forest.outputs = 2, QualityError::Length);
+        check(|learnt| learnt.forest.asks[0].0 = 9_999, QualityError::Range);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The table and the heads: what graded answers taught, asked of one request.
 
-use crate::features::{BUCKETS, DENSE, Features};
+use crate::features::{BUCKETS, CHOICES, DENSE, Features};
 
-use super::Belief;
+use super::{Belief, Forest};
 
 /// How many standard deviations of its cell [`Expected::low`] lies below [`Expected::quality`].
 const DEVIATIONS: f64 = 1.0;
@@ -12,9 +12,11 @@ pub(super) const MOST: usize = 4_096;
 /// What was learnt from graded answers: for each kind of request and model how often it is right, and what about a
 /// request makes each model more or less likely to be right.
 ///
-/// The quality of a model is the mean of two estimates. The *table* weighs the model's success at each kind of
+/// The quality of a model begins as the mean of two estimates. The *table* weighs the model's success at each kind of
 /// request with the likelihood that this is one; it is as good as the data is plenty and never far off. The *head*
-/// is a regularised logistic regression on the request's features, which sees what kinds do not tell.
+/// is a regularised logistic regression on the request's features, which sees what kinds do not tell. The *forest* corrects
+/// their mean by what the question and its options look like: that arithmetic is asked for, say, or that options are
+/// long and alike.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Quality {
     pub(super) models: Vec<Box<str>>,
@@ -30,6 +32,7 @@ pub struct Quality {
     pub(super) buckets: Vec<u32>,
     /// By bucket with weights, then by column, in steps.
     pub(super) weights: Vec<i8>,
+    pub(super) forest: Forest,
     /// For each bucket its place in `weights`, or [`NOWHERE`].
     pub(super) places: Vec<u32>,
 }
@@ -61,6 +64,9 @@ pub struct Learnt {
     /// Log-odds: for each of [`BUCKETS`] hashed features, then each of [`DENSE`] dense ones, a weight for each
     /// kind and then for each model.
     pub weights: Vec<f32>,
+    /// Corrections of the quality, in log-odds, one for each model, from [`Features::choices`]; without trees nothing is
+    /// corrected.
+    pub forest: Forest,
 }
 
 /// What to expect of each model for one request. Kept and filled again, it allocates nothing.
@@ -71,12 +77,13 @@ pub struct Judgement {
     /// In the order of [`Quality::models`].
     pub models: Vec<Expected>,
     scores: Vec<f32>,
+    corrections: Vec<f32>,
 }
 
 /// What to expect of a model.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Expected {
-    /// How likely a right answer is, 0 to 1: the mean of the next two.
+    /// How likely a right answer is, 0 to 1: the mean of the next two, corrected by the forest.
     pub quality: f32,
     /// What the table says of it.
     pub table: f32,
@@ -142,6 +149,7 @@ impl Quality {
             dense: dense.to_vec(),
             buckets,
             weights,
+            forest: learnt.forest.clone(),
             places: Vec::new(),
         }
         .checked()
@@ -157,7 +165,8 @@ impl Quality {
         let lengths = self.cells.len() == models * kinds
             && self.steps.len() == columns
             && self.dense.len() == DENSE * columns
-            && self.weights.len() == self.buckets.len() * columns;
+            && self.weights.len() == self.buckets.len() * columns
+            && (self.forest.trees() == 0 || (self.forest.inputs == CHOICES && self.forest.outputs == models));
         if !lengths {
             return Err(QualityError::Length);
         }
@@ -173,6 +182,7 @@ impl Quality {
         if !(self.cells.iter().all(cell)
             && self.steps.iter().all(weight)
             && self.dense.iter().all(weight)
+            && self.forest.holds()
             && ascending)
         {
             return Err(QualityError::Range);
@@ -204,21 +214,30 @@ impl Quality {
         if model < self.models.len() { self.cells.get(kind * self.models.len() + model) } else { None }
     }
 
-    /// What to expect of each model for a request with these features.
+    /// What to expect of each model for the request that `features` were worked out of last.
     pub fn judge(&self, features: &Features, into: &mut Judgement) {
-        let Judgement { kinds, models, scores } = into;
-        self.score(features, scores);
-        let (of_kinds, of_models) = scores.split_at(self.kinds.len());
-        kinds.clear();
-        kinds.extend(of_kinds.iter().copied().map(sigmoid));
-        let sum: f32 = kinds.iter().sum();
-        // Each is above 0 as log-odds are finite; a sum that is not would be no likelihood.
-        kinds.iter_mut().for_each(|share| *share /= sum.max(f32::MIN_POSITIVE));
-        models.clear();
-        models.extend(of_models.iter().enumerate().map(|(model, score)| self.expect(model, *score, kinds)));
+        let mut choices = [0.0; CHOICES];
+        if self.forest.trees() > 0 {
+            features.choices(&mut choices);
+        }
+        self.judge_both(features, &choices, into);
     }
 
-    fn expect(&self, model: usize, score: f32, kinds: &[f32]) -> Expected {
+    /// The same for features that were kept, with the numbers that [`Features::choices`] had.
+    pub fn judge_both(&self, features: &Features, choices: &[f32; CHOICES], into: &mut Judgement) {
+        let Judgement { kinds, models, scores, corrections } = into;
+        self.score(features, scores);
+        let (of_kinds, of_models) = scores.split_at(self.kinds.len());
+        likelihoods(of_kinds, kinds);
+        corrections.clear();
+        corrections.resize(self.models.len(), 0.0);
+        self.forest.add(choices, corrections);
+        models.clear();
+        let scores = of_models.iter().zip(corrections.iter());
+        models.extend(scores.enumerate().map(|(model, scores)| self.expect(model, scores, kinds)));
+    }
+
+    fn expect(&self, model: usize, (score, correction): (&f32, &f32), kinds: &[f32]) -> Expected {
         let (mut table, mut deviation, mut tokens, mut known) = (0.0, 0.0, 0.0, 0.0);
         for (cell, share) in self.cells[model..].iter().step_by(self.models.len()).zip(kinds) {
             table += share * cell.mean;
@@ -228,12 +247,14 @@ impl Quality {
                 known += share;
             }
         }
-        let head = sigmoid(score);
-        let quality = f32::midpoint(table, head).clamp(0.0, 1.0);
+        let quality = match self.forest.trees() {
+            0 => f32::midpoint(table, sigmoid(*score)).clamp(0.0, 1.0),
+            _ => sigmoid(first_estimate(table, *score) + correction),
+        };
         Expected {
             quality,
             table,
-            head,
+            head: sigmoid(*score),
             low: (quality - DEVIATIONS as f32 * deviation).max(0.0),
             output_tokens: (known > 0.0).then(|| tokens / known),
         }
@@ -258,6 +279,21 @@ impl Quality {
             }
         }
     }
+}
+
+/// How likely each kind is by its log-odds; together 1.
+pub fn likelihoods(scores: &[f32], into: &mut Vec<f32>) {
+    into.clear();
+    into.extend(scores.iter().copied().map(sigmoid));
+    let sum: f32 = into.iter().sum();
+    // Each is above 0 as log-odds are finite; a sum that is not would be no likelihood.
+    into.iter_mut().for_each(|share| *share /= sum.max(f32::MIN_POSITIVE));
+}
+
+/// The log-odds of the mean of what the table says and of what a head says in log-odds; the forest corrects it.
+pub fn first_estimate(table: f32, score: f32) -> f32 {
+    let mean = f32::midpoint(table, sigmoid(score)).clamp(0.001, 0.999);
+    (mean / (1.0 - mean)).ln()
 }
 
 fn sigmoid(score: f32) -> f32 {
