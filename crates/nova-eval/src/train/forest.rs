@@ -41,6 +41,14 @@ pub struct Rows<'r> {
 /// Slopes and curvatures, one of each for each output.
 type Sums = Vec<[f32; 2]>;
 
+/// An input, and which of its cuts the value must be above; the cut behind the last asks nothing.
+type Ask = (usize, usize);
+
+struct Tree {
+    asks: [Ask; DEPTH],
+    leaves: Vec<f32>,
+}
+
 struct Grower<'r> {
     rows: Rows<'r>,
     options: Options,
@@ -116,8 +124,9 @@ pub fn train(rows: Rows<'_>, options: Options) -> Forest {
             (0..of).filter(|_| draw.unit() < f64::from(options.share)).collect::<Vec<usize>>()
         };
         let (inputs, some) = (drawn(&mut draw, rows.inputs), drawn(&mut draw, count));
-        let Some((asks, leaves)) = grower.tree(&inputs, &some) else { continue };
-        forest.asks.extend(asks.iter().map(|(input, cut)| (*input as u32, grower.cuts[*input][*cut])));
+        let Some(Tree { asks, leaves }) = grower.tree(&inputs, &some) else { continue };
+        let above = |(input, cut): Ask| grower.cuts[input].get(cut).copied().unwrap_or(f32::INFINITY);
+        forest.asks.extend(asks.map(|ask| (ask.0 as u32, above(ask))));
         forest.leaves.extend(&leaves);
         for (row, scores) in scores.chunks_exact_mut(rows.outputs).enumerate() {
             let leaf = asks.iter().fold(0, |leaf, ask| 2 * leaf + grower.above(*ask, row));
@@ -148,18 +157,19 @@ impl Grower<'_> {
         }
     }
 
-    fn above(&self, (input, cut): (usize, usize), row: usize) -> usize {
+    fn above(&self, (input, cut): Ask, row: usize) -> usize {
         usize::from(usize::from(self.bins[input][row]) > cut)
     }
 
     /// The questions of a tree and its leaves; nothing where no question tells anything.
-    fn tree(&self, inputs: &[usize], rows: &[usize]) -> Option<([(usize, usize); DEPTH], Vec<f32>)> {
-        let mut asks = [(0, 0); DEPTH];
+    fn tree(&self, inputs: &[usize], rows: &[usize]) -> Option<Tree> {
+        let nothing = (0, self.cuts.first()?.len());
+        let mut asks = [nothing; DEPTH];
         let mut leaf_of = vec![0_usize; rows.len()];
         for (level, ask) in asks.iter_mut().enumerate() {
             let gains = inputs.iter().filter_map(|input| self.best_cut(*input, rows, &leaf_of, 1 << level));
-            let (gain, best) = gains.fold((0.0, (0, 0)), |best, of| if of.0 > best.0 { of } else { best });
-            if gain <= 0.0 {
+            let (gain, best) = gains.fold((0.0, nothing), |best, of| if of.0 > best.0 { of } else { best });
+            if level == 0 && gain <= 0.0 {
                 return None;
             }
             *ask = best;
@@ -172,22 +182,12 @@ impl Grower<'_> {
         for (leaf, row) in leaf_of.iter().zip(rows) {
             add(&mut sums[leaf * outputs..][..outputs], &self.slopes[row * outputs..][..outputs]);
         }
-        Some((
-            asks,
-            sums.iter()
-                .map(|[slope, curve]| self.options.rate * slope / (curve + self.options.penalty))
-                .collect(),
-        ))
+        let leaf = |[slope, curve]: &[f32; 2]| self.options.rate * slope / (curve + self.options.penalty);
+        Some(Tree { asks, leaves: sums.iter().map(leaf).collect() })
     }
 
     /// The cut of an input that tells the most, with what it gains over all leaves so far.
-    fn best_cut(
-        &self,
-        input: usize,
-        rows: &[usize],
-        leaf_of: &[usize],
-        leaves: usize,
-    ) -> Option<(f32, (usize, usize))> {
+    fn best_cut(&self, input: usize, rows: &[usize], leaf_of: &[usize], leaves: usize) -> Option<(f32, Ask)> {
         let (outputs, cuts) = (self.rows.outputs, self.cuts[input].len());
         let bins = &self.bins[input];
         let mut sums = vec![[0.0; 2]; leaves * BINS * outputs];

@@ -1,7 +1,7 @@
 //! How a model and a deployment are chosen where neither a client nor a rule names one.
 
 use nova_route::features::{BUCKETS, DENSE, Features, extract};
-use nova_route::quality::{Cell, Learnt, Quality};
+use nova_route::quality::{Cell, Forest, Learnt, Quality};
 use nova_route::record::Record;
 use nova_testkit::{Gate, Script, ScriptedUpstream};
 use serde_json::{Value, json};
@@ -299,6 +299,7 @@ fn graded() -> Vec<u8> {
         provenance: "a test".into(),
         cells: vec![cell(0.5), cell(0.95)],
         weights,
+        forest: Forest::default(),
     };
     Quality::of(&learnt).unwrap().to_bytes()
 }

@@ -287,7 +287,7 @@ mod tests {
         assert_eq!(sealed(&|bytes| bytes[8] = 9), Err(ArtefactError::Format(9)));
         assert_eq!(sealed(&|bytes| bytes[12] = 200), Err(ArtefactError::Features(200)));
         assert_eq!(sealed(&|bytes| bytes[16..20].fill(0xff)), Err(QualityError::Count.into()));
-        assert_eq!(sealed(&|bytes| bytes[16..20].fill(0)), Err(ArtefactError::Broken));
+        assert_eq!(sealed(&|bytes| bytes[16..20].fill(0)), Err(QualityError::Count.into()));
         assert_eq!(sealed(&|bytes| bytes.push(0)), Err(ArtefactError::Broken));
         // The first name's first letter.
         assert_eq!(sealed(&|bytes| bytes[32] = 0xff), Err(ArtefactError::Name));

@@ -3,7 +3,7 @@ use std::path::Path;
 use insta::assert_snapshot;
 use nova_route::Classifier;
 use nova_route::features::{BUCKETS, DENSE};
-use nova_route::quality::{Cell, Learnt, Quality};
+use nova_route::quality::{Cell, Forest, Learnt, Quality};
 use nova_route::task::{SHIPPED, TASKS, Weights};
 
 use super::*;
@@ -16,6 +16,7 @@ pub(super) fn quality(models: &[&str]) -> Vec<u8> {
         provenance: "a test".into(),
         cells: vec![Cell { mean: 0.5, mass: 20.0, output_tokens: 0.0 }; models.len()],
         weights: vec![0.0; (BUCKETS + DENSE) * (models.len() + 1)],
+        forest: Forest::default(),
     };
     Quality::of(&learnt).unwrap().to_bytes()
 }
