@@ -1,5 +1,7 @@
 //! What a question looks like, and the answers that it offers: what makes it hard, whatever it is about.
 //!
+//! What is said around a question, a greeting say, changes them as little as can be.
+//!
 //! These are numbers for thresholds, not for weights: their scale says nothing, only their order does. They are
 //! worked out from what [`super::extract`] left, and only where somebody asks: the classifier of tasks does not.
 
@@ -11,7 +13,6 @@ pub(super) const NAMES: [&str; CHOICES] = [
     "options",
     "letters of the question",
     "words of the question",
-    "lines of the question",
     "letters of its words",
     "share of its long words",
     "numbers in the question",
@@ -19,15 +20,11 @@ pub(super) const NAMES: [&str; CHOICES] = [
     "quotation marks",
     "blanks",
     "how the question ends",
-    "how it begins",
     "negations",
     "words that choose",
     "words that count",
     "words of statements",
     "conditions",
-    "people",
-    "commas in the question",
-    "sentences",
     "letters of an option",
     "letters of the longest option",
     "letters of the shortest option",
@@ -52,35 +49,15 @@ pub(super) const NAMES: [&str; CHOICES] = [
     "percent signs",
 ];
 /// How many numbers there are.
-pub const CHOICES: usize = 42;
+pub const CHOICES: usize = 37;
 
 /// More options than these are read as part of the last.
 const MOST: usize = 10;
 /// Words of so many letters are long.
 const LONG: u32 = 10;
 
-const BEGINNINGS: [&str; 18] = [
-    "how",
-    "find",
-    "if",
-    "suppose",
-    "let",
-    "a",
-    "an",
-    "the",
-    "this",
-    "in",
-    "for",
-    "according",
-    "what",
-    "which",
-    "who",
-    "when",
-    "where",
-    "statement",
-];
 const NEGATIONS: [&str; 8] = ["not", "except", "least", "never", "false", "incorrect", "neither", "without"];
-const CHOOSE: [&str; 6] = ["which", "following", "best", "most", "correct", "likely"];
+const CHOOSE: [&str; 5] = ["which", "best", "most", "correct", "likely"];
 const COUNT: [&str; 16] = [
     "calculate",
     "compute",
@@ -102,11 +79,56 @@ const COUNT: [&str; 16] = [
 const STATEMENTS: [&str; 8] =
     ["statement", "statements", "argument", "true", "valid", "premise", "conclusion", "translation"];
 const CONDITIONS: [&str; 6] = ["if", "suppose", "assume", "assuming", "given", "let"];
-const PEOPLE: [&str; 12] =
-    ["i", "my", "me", "he", "she", "his", "her", "you", "your", "man", "woman", "patient"];
 const OTHERS: [&str; 5] = ["all", "both", "above", "ii", "iii"];
 const NONE: [&str; 2] = ["none", "neither"];
 const VERDICTS: [&str; 6] = ["true", "false", "wrong", "yes", "valid", "invalid"];
+
+/// One bit of 4,096 for each word of the lists, so that most words are looked up in no list.
+const LISTED: [u64; 64] = {
+    let mut bits = [0; 64];
+    mark(&mut bits, &hashes(NEGATIONS));
+    mark(&mut bits, &hashes(CHOOSE));
+    mark(&mut bits, &hashes(COUNT));
+    mark(&mut bits, &hashes(STATEMENTS));
+    mark(&mut bits, &hashes(CONDITIONS));
+    mark(&mut bits, &hashes(OTHERS));
+    mark(&mut bits, &hashes(NONE));
+    mark(&mut bits, &hashes(VERDICTS));
+    bits
+};
+
+const fn mark(bits: &mut [u64; 64], hashes: &[u32]) {
+    let mut at = 0;
+    while at < hashes.len() {
+        bits[(hashes[at] >> 26) as usize] |= 1 << ((hashes[at] >> 20) & 63);
+        at += 1;
+    }
+}
+
+/// Hashes of words that may be listed; more than these are not counted.
+struct Listed {
+    hashes: [u32; 128],
+    count: usize,
+}
+
+impl Listed {
+    fn of(tokens: &[Token]) -> Self {
+        let mut listed = Self { hashes: [0; 128], count: 0 };
+        for token in tokens {
+            let may_be = LISTED[(token.hash >> 26) as usize] >> ((token.hash >> 20) & 63) & 1 == 1;
+            if may_be && listed.count < listed.hashes.len() {
+                listed.hashes[listed.count] = token.hash;
+                listed.count += 1;
+            }
+        }
+        listed
+    }
+
+    /// How many of the words are among these.
+    fn found(&self, words: &[u32]) -> f32 {
+        self.hashes[..self.count].iter().filter(|hash| words.contains(hash)).count() as f32
+    }
+}
 
 /// The hashes of words, worked out by the compiler.
 const fn hashes<const N: usize>(words: [&str; N]) -> [u32; N] {
@@ -138,7 +160,11 @@ struct Part {
 pub(super) fn look(folded: &[u32], tokens: &[Token], into: &mut [f32; CHOICES]) {
     let mut starts = [0; MOST];
     let count = options(folded, &mut starts);
-    let end_of = |at: usize| if at + 1 < count { starts[at + 1] } else { folded.len() };
+    // What follows behind an option's line, thanks for an answer say, is not part of it.
+    let end_of = |at: usize| {
+        let rest = &folded[starts[at]..];
+        starts[at] + rest.iter().position(|&letter| letter == u32::from('\n')).unwrap_or(rest.len())
+    };
     let stem_end = if count > 0 { starts[0] } else { folded.len() };
     let stem = &folded[..stem_end];
     let (of_stem, of_options) =
@@ -156,7 +182,7 @@ pub(super) fn look(folded: &[u32], tokens: &[Token], into: &mut [f32; CHOICES]) 
         rest = others;
     }
     into.fill(0.0);
-    let (ours, theirs) = into.split_at_mut(20);
+    let (ours, theirs) = into.split_at_mut(15);
     of_question(stem, of_stem, &question, ours);
     ours[0] = count as f32;
     of_offers(&offered[..count], of_options, question.mask, theirs);
@@ -165,22 +191,16 @@ pub(super) fn look(folded: &[u32], tokens: &[Token], into: &mut [f32; CHOICES]) 
 }
 
 fn of_question(stem: &[u32], tokens: &[Token], question: &Part, into: &mut [f32]) {
-    const BEGIN: [u32; 18] = hashes(BEGINNINGS);
+    let listed = Listed::of(tokens);
     let count = |sign: char| stem.iter().filter(|&&letter| letter == u32::from(sign)).count() as f32;
     let last =
         stem.iter().rev().find(|letter| !is_space(**letter)).and_then(|&letter| char::from_u32(letter));
     let ends = last.map_or(0, |last| {
         ['.', ':', '?', '_', ','].iter().position(|end| *end == last).map_or(0, |at| at + 1)
     });
-    let begins = tokens
-        .first()
-        .and_then(|first| BEGIN.iter().position(|word| *word == first.hash))
-        .map_or(0, |at| at + 1);
-    let sentences = stem.windows(2).filter(|two| two[0] == u32::from('.') && is_space(two[1])).count();
-    into[1..20].copy_from_slice(&[
+    into[1..15].copy_from_slice(&[
         question.letters as f32,
         question.words as f32,
-        count('\n') + 1.0,
         mean(question.in_words, question.words),
         mean(question.long, question.words),
         question.numbers as f32,
@@ -188,15 +208,11 @@ fn of_question(stem: &[u32], tokens: &[Token], question: &Part, into: &mut [f32]
         count('"'),
         count('_'),
         ends as f32,
-        begins as f32,
-        found(tokens, &const { hashes(NEGATIONS) }),
-        found(tokens, &const { hashes(CHOOSE) }),
-        found(tokens, &const { hashes(COUNT) }),
-        found(tokens, &const { hashes(STATEMENTS) }),
-        found(tokens, &const { hashes(CONDITIONS) }),
-        found(tokens, &const { hashes(PEOPLE) }),
-        question.commas as f32,
-        sentences as f32,
+        listed.found(&const { hashes(NEGATIONS) }),
+        listed.found(&const { hashes(CHOOSE) }),
+        listed.found(&const { hashes(COUNT) }),
+        listed.found(&const { hashes(STATEMENTS) }),
+        listed.found(&const { hashes(CONDITIONS) }),
     ]);
 }
 
@@ -204,6 +220,7 @@ fn of_offers(options: &[Part], tokens: &[Token], question: u64, into: &mut [f32]
     if options.is_empty() {
         return;
     }
+    let listed = Listed::of(tokens);
     let sum = |of: fn(&Part) -> u32| options.iter().map(of).sum::<u32>();
     let many = options.len() as u32;
     let at_most = |best: fn(u32, u32) -> bool| {
@@ -233,10 +250,10 @@ fn of_offers(options: &[Part], tokens: &[Token], question: u64, into: &mut [f32]
         likeness / options.len() as f32,
         alike as f32,
         mean((all & question).count_ones(), all.count_ones()),
-        found(tokens, &const { hashes(OTHERS) }),
-        found(tokens, &const { hashes(NONE) }),
-        found(tokens, &const { hashes(NEGATIONS) }),
-        found(tokens, &const { hashes(VERDICTS) }),
+        listed.found(&const { hashes(OTHERS) }),
+        listed.found(&const { hashes(NONE) }),
+        listed.found(&const { hashes(NEGATIONS) }),
+        listed.found(&const { hashes(VERDICTS) }),
     ]);
 }
 
@@ -289,11 +306,6 @@ fn part(folded: &[u32], tokens: &[Token]) -> Part {
     }
     close(&mut run);
     part
-}
-
-/// How many of the words are among these.
-fn found(tokens: &[Token], words: &[u32]) -> f32 {
-    tokens.iter().filter(|token| words.contains(&token.hash)).count() as f32
 }
 
 /// The share of words that both have.
