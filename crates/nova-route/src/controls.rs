@@ -78,6 +78,9 @@ pub struct Preferences {
     /// The quantizations that a model may be served in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quantizations: Option<Vec<Quantization>>,
+    /// Seconds to the first token; what is known to take longer may not answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_latency: Option<Cutoffs>,
     /// Seconds to the first token; what is known to take longer is tried after the others.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preferred_max_latency: Option<Cutoffs>,
@@ -211,6 +214,7 @@ impl Preferences {
             data_collection: self.data_collection.or(base.data_collection),
             zdr: self.zdr.or(base.zdr),
             quantizations: self.quantizations.or_else(|| base.quantizations.clone()),
+            max_latency: self.max_latency.or(base.max_latency),
             preferred_max_latency: self.preferred_max_latency.or(base.preferred_max_latency),
             preferred_min_throughput: self.preferred_min_throughput.or(base.preferred_min_throughput),
         }
@@ -290,19 +294,22 @@ impl Preferences {
         }
     }
 
-    /// Whether a deployment is known to be slower than preferred. Only what is measured is compared: what it
-    /// usually does with the cut-off of half the answers, its 95th percentile with the higher ones.
+    /// Whether a deployment is known to be slower than preferred.
     fn is_slow(&self, pace: &Pace) -> bool {
-        let seconds = |ms: Option<f64>| ms.map(|ms| ms / 1000.0);
-        let late = self.preferred_max_latency.is_some_and(|most| {
-            let over = |bound: Option<f32>, is: Option<f64>| {
-                bound.zip(is).is_some_and(|(bound, is)| is > f64::from(bound))
-            };
-            let tail = most.p90.or(most.p99).or(most.p75);
-            over(most.p50, seconds(pace.ttft_ms)) || over(tail, seconds(pace.p95_ttft_ms))
-        });
+        let late = self.preferred_max_latency.is_some_and(|most| most.is_exceeded(pace));
         let least = self.preferred_min_throughput.and_then(|least| least.p50);
         late || least.zip(pace.tokens_per_s).is_some_and(|(least, is)| is < f64::from(least))
+    }
+}
+
+impl Cutoffs {
+    /// Whether first tokens are known to take more seconds. Only what is measured is compared: what is usual with the
+    /// cut-off of half the answers, the 95th percentile with the higher ones.
+    pub(crate) fn is_exceeded(&self, pace: &Pace) -> bool {
+        let over = |bound: Option<f32>, ms: Option<f64>| {
+            bound.zip(ms).is_some_and(|(bound, ms)| ms / 1000.0 > f64::from(bound))
+        };
+        over(self.p50, pace.ttft_ms) || over(self.p90.or(self.p99).or(self.p75), pace.p95_ttft_ms)
     }
 }
 

@@ -189,6 +189,8 @@ pub enum Preference {
     Quantizations,
     /// `provider.require_parameters: true`, and something of the request would be lost.
     Parameters,
+    /// Its first tokens are known to take longer than `provider.max_latency`.
+    Latency,
 }
 
 impl Preference {
@@ -213,6 +215,7 @@ impl Preference {
             Self::Parameters => {
                 "`provider.require_parameters` is true, and something of the request would be lost there"
             }
+            Self::Latency => "its first tokens take longer than `provider.max_latency`",
         }
     }
 }

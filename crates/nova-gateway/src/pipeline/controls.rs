@@ -22,7 +22,7 @@ use crate::snapshot::Snapshot;
 const MOST_NAMES: usize = 32;
 
 /// The fields of `provider`.
-const PREFERENCES: [&str; 12] = [
+const PREFERENCES: [&str; 13] = [
     "order",
     "only",
     "ignore",
@@ -33,6 +33,7 @@ const PREFERENCES: [&str; 12] = [
     "data_collection",
     "zdr",
     "quantizations",
+    "max_latency",
     "preferred_max_latency",
     "preferred_min_throughput",
 ];

@@ -139,6 +139,7 @@ fn a_field_that_is_wrong_is_told() {
     check(json!({ "max_price": { "prompt": -1 } }), "expected an amount of US dollars");
     check(json!({ "max_price": { "tokens": 1 } }), "unknown field `tokens`");
     check(json!({ "preferred_max_latency": -1 }), "not negative");
+    check(json!({ "max_latency": "1" }), "not negative");
     check(json!({ "data_collection": "no" }), "unknown variant `no`");
     check(json!({ "srot": "price" }), "unknown field `srot`");
 }
@@ -162,7 +163,7 @@ fn controls_are_read_from_what_was_written_of_them() {
         fallbacks: Some(vec!["a".into()]),
         provider: preferences(json!({
             "order": ["x"], "sort": { "by": "price", "partition": "none" }, "max_price": { "prompt": 0.1 },
-            "preferred_max_latency": 1.1, "preferred_min_throughput": { "p50": 0.7 }, "quantizations": ["fp8"],
+            "max_latency": { "p99": 9.5 }, "preferred_max_latency": 1.1, "preferred_min_throughput": { "p50": 0.7 }, "quantizations": ["fp8"],
         })),
     };
     let written = serde_json::to_string(&controls).unwrap();

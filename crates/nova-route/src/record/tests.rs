@@ -98,6 +98,7 @@ fn controls() -> impl Strategy<Value = Controls> {
         r#"{ "sort": { "by": "latency", "partition": "none" } }"#,
         r#"{ "max_price": { "completion": 1 }, "preferred_max_latency": 3.3 }"#,
         r#"{ "allow_fallbacks": false }"#,
+        r#"{ "max_latency": { "p50": 1, "p90": 3 } }"#,
     ]);
     let fallbacks = prop::option::of(prop::collection::vec((0..5).prop_map(|id| format!("m{id}")), 0..3));
     (fallbacks, providers(), providers(), rest).prop_map(|(fallbacks, order, ignore, rest)| Controls {

@@ -1,9 +1,10 @@
 //! What a request asks of routing, applied to a plan in the making.
 
 use super::{Draft, Planning};
-use crate::controls::{Controls, Pace, Preferences, Rank};
+use crate::controls::{Controls, Cutoffs, Pace, Preferences, Rank};
 use crate::plan::{Attempt, DeploymentId, Preference, Why};
 use crate::table::{Model, Target};
+use crate::world::Signals;
 
 impl Planning<'_, '_> {
     /// Whether models that only the configuration names may follow the one that is asked for.
@@ -45,9 +46,12 @@ impl Planning<'_, '_> {
             let Some(offered) = self.table.offered(attempt.deployment) else { return true };
             let demands = preferences.require_parameters == Some(true);
             let loses = || demands && self.world.signals(attempt.deployment).loses;
+            let is_late = |most: &Cutoffs| most.is_exceeded(&pace(&self.world.signals(attempt.deployment)));
+            let late = || preferences.max_latency.as_ref().filter(|most| is_late(most));
             let why = preferences
                 .refuses(&offered, self.facts.prompt_tokens)
-                .or_else(|| loses().then_some(Why::Preference { preference: Preference::Parameters }));
+                .or_else(|| loses().then_some(Why::Preference { preference: Preference::Parameters }))
+                .or_else(|| late().map(|_| Why::Preference { preference: Preference::Latency }));
             draft.removed.extend(why.map(|why| (attempt.deployment, why)));
             why.is_none()
         });
@@ -81,15 +85,18 @@ impl Planning<'_, '_> {
     fn rank(&self, preferences: &Preferences, model: Option<&Model>, attempt: &Attempt) -> Rank {
         let Some(offered) = self.table.offered(attempt.deployment) else { return Rank::LAST };
         let signals = self.world.signals(attempt.deployment);
-        let pace = Pace {
-            cost: model
-                .and_then(|model| self.cost(model, attempt.deployment, &signals))
-                .map(|cost| cost.usd()),
-            ttft_ms: signals.ttft_ms.map(f64::from),
-            p95_ttft_ms: signals.p95_ttft_ms.map(f64::from),
-            tokens_per_s: signals.tokens_per_s.map(f64::from),
-        };
-        preferences.rank(&offered, &pace)
+        let cost = model.and_then(|model| self.cost(model, attempt.deployment, &signals));
+        preferences.rank(&offered, &Pace { cost: cost.map(|cost| cost.usd()), ..pace(&signals) })
+    }
+}
+
+/// How fast a deployment is known to be.
+fn pace(signals: &Signals) -> Pace {
+    Pace {
+        cost: None,
+        ttft_ms: signals.ttft_ms.map(f64::from),
+        p95_ttft_ms: signals.p95_ttft_ms.map(f64::from),
+        tokens_per_s: signals.tokens_per_s.map(f64::from),
     }
 }
 

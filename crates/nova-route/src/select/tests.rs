@@ -5,6 +5,7 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 
 use super::*;
+use crate::plan::Preference;
 use crate::{Candidate, Controls, ModelEntry, TableBuilder, TableError};
 
 fn candidate(id: u32, provider: &str, priority: u32, weight: u32) -> Candidate {
@@ -126,6 +127,34 @@ fn a_request_names_what_to_fall_back_to_and_who_may_answer() {
     not 3: `provider.ignore` names its provider
     ");
     assert_snapshot!(controlled("qwen3-235b", None, serde_json::json!({ "zdr": true })), @"no deployment of this model is as the request wants it: Unwanted { removed: [(DeploymentId(3), Preference { preference: Zdr })] }");
+}
+
+#[test]
+fn a_bound_on_the_first_token_removes_who_is_known_to_be_later() {
+    /// The first deployment is fast on most days, the second is not, and of the others nothing is known.
+    struct Timed;
+
+    impl World for Timed {
+        fn signals(&self, id: DeploymentId) -> Signals {
+            let (ttft_ms, p95_ttft_ms) =
+                [(900.0, 6_000.0), (2_500.0, 3_000.0)].get(id.index()).copied().unzip();
+            Signals { ttft_ms, p95_ttft_ms, ..Signals::default() }
+        }
+    }
+
+    let left = |most: serde_json::Value| {
+        let provider = serde_json::from_value(serde_json::json!({ "max_latency": most })).unwrap();
+        let controls = Controls { fallbacks: None, provider };
+        let facts = Facts { model: "deepseek-v4-pro", controls: Some(&controls), ..Facts::default() };
+        let plan = plan(&table(), &facts, &Timed, 1).unwrap();
+        let late = Why::Preference { preference: Preference::Latency };
+        assert!(plan.removed.iter().all(|(_, why)| *why == late), "{:?}", plan.removed);
+        plan.attempts.iter().map(|attempt| attempt.deployment.0).collect::<Vec<_>>()
+    };
+    assert_eq!(left(serde_json::json!(1)), [0, 2, 3]);
+    assert_eq!(left(serde_json::json!({ "p90": 5 })), [1, 2, 3]);
+    assert_eq!(left(serde_json::json!(0.5)), [2, 3], "who is not known yet may answer");
+    assert_eq!(left(serde_json::json!({ "p50": 3, "p99": 7 })), [0, 1, 2, 3]);
 }
 
 #[test]
