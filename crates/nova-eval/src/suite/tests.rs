@@ -64,6 +64,11 @@ fn run_on(files: &[(&str, String)], sections: &[&str]) -> Result<Report, SuiteEr
     run(&data, &settings)
 }
 
+/// Every section, small.
+fn settings(prices: &Prices) -> Settings<'_> {
+    Settings { seed: 1, folds: 5, bootstraps: 20, sections: &[], prices, progress: &|_| (), clock: &|| 0 }
+}
+
 #[test]
 fn the_same_data_and_seed_give_the_same_report_byte_for_byte() {
     let files = [
@@ -148,15 +153,7 @@ fn the_classifier_of_tasks_is_judged_in_folds_or_apart() {
         packed.finish().unwrap()
     };
     let prices = Prices::read("prices.yaml", crate::prices::EMBEDDED).unwrap();
-    let settings = Settings {
-        seed: 1,
-        folds: 5,
-        bootstraps: 20,
-        sections: &[],
-        prices: &prices,
-        progress: &|_| (),
-        clock: &|| 0,
-    };
+    let settings = settings(&prices);
     let mut data = Data::default();
     data.add("task_class.jsonl.gz", &packed(0)).unwrap();
     let in_folds = run(&data, &settings).unwrap();
@@ -240,15 +237,7 @@ fn real_answers_are_judged_within_what_is_known_of_them() {
     let mut data = Data::default();
     data.add("routellm_gsm8k.jsonl.gz", &bytes).unwrap();
     let prices = Prices::read("prices.yaml", crate::prices::EMBEDDED).unwrap();
-    let settings = Settings {
-        seed: 1,
-        folds: 5,
-        bootstraps: 20,
-        sections: &[],
-        prices: &prices,
-        progress: &|_| (),
-        clock: &|| 0,
-    };
+    let settings = settings(&prices);
     let report = run(&data, &settings).unwrap();
     let figures = &report.sections[0].tables[0].rows;
     let apgr = |name: &str| -> f64 {

@@ -78,10 +78,8 @@ async fn compare(
     let body = read::whole(&head.headers, incoming, &snapshot).await?;
     let asked = Asked::read(&body, dialect, head.headers.contains_key("anthropic-version"))?;
     known.stream = asked.stream;
-    let Resumed { body, peek, .. } = match asked.dialect {
-        Dialect::Responses => conversation::resume(shared, &snapshot, &key, (asked.body, asked.peek)).await?,
-        _ => Resumed { body: asked.body, peek: asked.peek, keep: None },
-    };
+    let Resumed { body, peek, .. } =
+        conversation::resume(shared, &snapshot, &key, (asked.dialect, asked.body, asked.peek)).await?;
     let sender = Sender { key, headers: head.headers };
     let bench = match asked.judge {
         None => None,

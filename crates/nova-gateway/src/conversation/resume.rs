@@ -29,12 +29,27 @@ pub(crate) struct Resumed {
     pub(crate) keep: Option<Box<Keep>>,
 }
 
-/// Puts the items of earlier turns in front of the request's own.
+/// A request as it is to be planned: in the Responses dialect with the items of earlier turns in front of its own, in
+/// any other as it came.
 ///
 /// # Errors
 /// 400 where the earlier answer is not there, or nothing is kept here; 413 where the conversation is larger
 /// than a body may be; 503 while the store is away.
 pub(crate) async fn resume(
+    shared: &Shared,
+    snapshot: &Snapshot,
+    key: &Key,
+    (dialect, body, peek): (Dialect, Bytes, Peek),
+) -> Result<Resumed, GatewayError> {
+    if dialect != Dialect::Responses {
+        return Ok(Resumed { body, peek, keep: None });
+    }
+    // Boxed: it is large, for one dialect, and would be a part of every request's future.
+    Box::pin(continued(shared, snapshot, key, (body, peek))).await
+}
+
+/// The same, of a request in the Responses dialect.
+async fn continued(
     shared: &Shared,
     snapshot: &Snapshot,
     key: &Key,

@@ -289,11 +289,8 @@ async fn receive(
     known.key = Some(Arc::clone(&key));
     let permit = admit::admit(shared, snapshot, &key)?;
     let (body, peek) = read::read(asked, &head.headers, incoming, snapshot).await?;
-    let Resumed { body, peek, keep } = match asked.dialect {
-        // Boxed: it is large, for one dialect, and would be a part of every request's future.
-        Dialect::Responses => Box::pin(conversation::resume(shared, snapshot, &key, (body, peek))).await?,
-        _ => Resumed { body, peek, keep: None },
-    };
+    let Resumed { body, peek, keep } =
+        conversation::resume(shared, snapshot, &key, (asked.dialect, body, peek)).await?;
     Ok(Received { key, permit, headers: head.headers, body, peek, keep })
 }
 

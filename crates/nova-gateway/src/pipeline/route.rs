@@ -9,7 +9,7 @@ use nova_ledger::Decision;
 use nova_route::choose::{Choice, Mode};
 use nova_route::learn::{Kind, Turn};
 use nova_route::record::{Noting, Record};
-use nova_route::{DeploymentId, NoRoute, Plan, Preference, Why};
+use nova_route::{DeploymentId, NoRoute, Plan, Preference, Why, World};
 use serde_json::{Value, json};
 
 use super::demands::Demands;
@@ -47,10 +47,12 @@ pub fn route(
     let now = now(snapshot, asking, (last, grading), (shared.ns_at(started), now_ms));
     let seed = worker.next_seed();
     let (plan, record) = asking.with_facts(&learnt, now_ms, |facts| {
-        if !learnt.needs.choice && !learnt.needs.session {
-            return (nova_route::plan(&snapshot.table, facts, &now, seed), None);
-        }
         let noting = Noting::over(&now);
+        if !learnt.needs.choice && !learnt.needs.session {
+            // What would be lost at a deployment is found out by writing the request for it: once each.
+            let world: &dyn World = if now.demands.is_some() { &noting } else { &now };
+            return (nova_route::plan(&snapshot.table, facts, world, seed), None);
+        }
         let plan = nova_route::plan(&snapshot.table, facts, &noting, seed);
         let record = Record::of(&snapshot.table, facts, &noting, seed, &plan);
         (plan, Some(Box::new(record)))
@@ -242,6 +244,8 @@ pub fn explain(
     let now = now(snapshot, asking, (None, learnt.grading(snapshot)), (now_ns, now_ms));
     // The seed only spreads load between equals; a fixed one gives the same answer each time.
     let (plan, judged) = asking.with_facts(&learnt, now_ms, |facts| {
+        // One moment for both.
+        let now = Noting::over(&now);
         (nova_route::plan(&snapshot.table, facts, &now, 0), snapshot.table.judged(facts, &now))
     });
     let plan = plan.map_err(|no| refusal(snapshot, asking, no))?;
